@@ -1,0 +1,54 @@
+"""The store: one small port over SQL that every room writes once, with `$1…` placeholders.
+
+Rooms hold their own SQL; this room knows how to run it, and how a store is opened and migrated.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+Value = str | int | bytes | None
+
+
+class Reads(Protocol):
+    """What can be asked of a store, inside a transaction or outside."""
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        """Return every row of a query."""
+        ...
+
+    async def one(self, sql: str, *values: Value) -> Row | None:
+        """Return the first row of a query, or None."""
+        ...
+
+
+class Transaction(Reads, Protocol):
+    """Reads and writes that become true together, or not at all."""
+
+    async def run(self, sql: str, *values: Value) -> int:
+        """Carry out one statement and return how many rows it changed."""
+        ...
+
+    async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        """Carry out one statement once per row."""
+        ...
+
+
+class Store(Reads, Protocol):
+    """A store: reads see what is committed, writes happen in transactions, one at a time."""
+
+    def transaction(self, *, durable: bool = True) -> AbstractAsyncContextManager[Transaction]:
+        """Begin a write transaction: committed at the end of the block, undone on any exception.
+
+        `durable=False` may lose the transaction to a power cut, never to a killed process.
+        Raises StoreError when the store is full, read-only or corrupt; then nothing was written.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is running and close."""
+        ...
+
+
+__all__ = ["Reads", "Row", "Store", "Transaction", "Value"]

@@ -1,0 +1,180 @@
+-- Types are TEXT, BIGINT and BYTEA alone, so that one text serves SQLite and PostgreSQL.
+-- Times are epoch milliseconds. Lists are JSON arrays. Secrets are in `sealed` and nowhere else.
+
+CREATE TABLE keks (
+  id       TEXT PRIMARY KEY,
+  state    TEXT NOT NULL CHECK (state IN ('active', 'decrypt_only', 'retired')),
+  created  BIGINT NOT NULL,
+  wrapped  BYTEA NOT NULL
+);
+
+-- Every secret: tokens, client secrets, pending flows, server keys, account labels, audited arguments.
+CREATE TABLE sealed (
+  purpose  TEXT NOT NULL,
+  id       TEXT NOT NULL,
+  version  BIGINT NOT NULL,
+  bound    TEXT NOT NULL,
+  kek      TEXT NOT NULL REFERENCES keks (id),
+  dek      BYTEA NOT NULL,
+  content  BYTEA NOT NULL,
+  PRIMARY KEY (purpose, id)
+);
+CREATE INDEX sealed_by_kek ON sealed (kek);
+
+CREATE TABLE server_keys (
+  kid      TEXT PRIMARY KEY,
+  purpose  TEXT NOT NULL,
+  state    TEXT NOT NULL CHECK (state IN ('active', 'verify_only')),
+  created  BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX server_keys_active ON server_keys (purpose) WHERE state = 'active';
+
+CREATE TABLE people (
+  subject   TEXT PRIMARY KEY,
+  name      TEXT NOT NULL UNIQUE,
+  password  TEXT,
+  owner     BIGINT NOT NULL,
+  created   BIGINT NOT NULL
+);
+
+CREATE TABLE invitations (
+  digest   TEXT PRIMARY KEY,
+  subject  TEXT NOT NULL REFERENCES people (subject),
+  until    BIGINT NOT NULL,
+  used     BIGINT
+);
+
+CREATE TABLE agents (
+  id         TEXT PRIMARY KEY,
+  name       TEXT NOT NULL UNIQUE,
+  created    BIGINT NOT NULL,
+  suspended  BIGINT
+);
+
+-- A row behind every token and cookie we issue, read on each use.
+CREATE TABLE sessions (
+  id         TEXT PRIMARY KEY,
+  kind       TEXT NOT NULL CHECK (kind IN ('token', 'browser')),
+  digest     TEXT UNIQUE,
+  issuer     TEXT NOT NULL,
+  subject    TEXT NOT NULL,
+  actor      TEXT,
+  created    BIGINT NOT NULL,
+  until      BIGINT NOT NULL,
+  ended      BIGINT
+);
+CREATE INDEX sessions_of_principal ON sessions (issuer, subject);
+
+-- Failed passwords, so that guessing is slow for one account and for one address.
+CREATE TABLE failures (
+  about    TEXT PRIMARY KEY,
+  count    BIGINT NOT NULL,
+  since    BIGINT NOT NULL
+);
+
+CREATE TABLE registrations (
+  name       TEXT PRIMARY KEY,
+  provider   TEXT NOT NULL,
+  client_id  TEXT NOT NULL,
+  scopes     TEXT,
+  created    BIGINT NOT NULL
+);
+
+-- The tokens themselves are sealed under the same id; this row is their lease and their clock.
+CREATE TABLE token_sets (
+  id           TEXT PRIMARY KEY,
+  expires_at   BIGINT,
+  lease_owner  TEXT,
+  lease_until  BIGINT,
+  intent       TEXT,
+  dead         TEXT,
+  retry_at     BIGINT,
+  failures     BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE connections (
+  id            TEXT PRIMARY KEY,
+  issuer        TEXT NOT NULL,
+  subject       TEXT NOT NULL,
+  connector     TEXT NOT NULL,
+  registration  TEXT NOT NULL REFERENCES registrations (name),
+  state         TEXT NOT NULL CHECK (state IN ('pending', 'confirming', 'connected', 'needs_reauth', 'revoked')),
+  reason        TEXT,
+  token_set     TEXT NOT NULL REFERENCES token_sets (id),
+  scopes        TEXT NOT NULL,
+  account       TEXT,
+  created       BIGINT NOT NULL,
+  changed       BIGINT NOT NULL
+);
+CREATE INDEX connections_of_principal ON connections (issuer, subject, connector);
+CREATE INDEX connections_of_token_set ON connections (token_set);
+
+CREATE TABLE grants (
+  id           TEXT PRIMARY KEY,
+  issuer       TEXT NOT NULL,
+  subject      TEXT NOT NULL,
+  actor        TEXT NOT NULL,
+  connections  TEXT NOT NULL,
+  tools        TEXT NOT NULL,
+  refused      TEXT NOT NULL,
+  until        BIGINT,
+  created      BIGINT NOT NULL,
+  revoked      BIGINT
+);
+CREATE INDEX grants_of_principal ON grants (issuer, subject, actor);
+
+CREATE TABLE access_requests (
+  id          TEXT PRIMARY KEY,
+  issuer      TEXT NOT NULL,
+  subject     TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  need        TEXT NOT NULL,
+  outcome     TEXT NOT NULL,
+  tool        TEXT NOT NULL,
+  connection  TEXT,
+  state       TEXT NOT NULL CHECK (state IN ('open', 'met', 'declined', 'expired')),
+  created     BIGINT NOT NULL,
+  until       BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX access_requests_open ON access_requests (issuer, subject, actor, need) WHERE state = 'open';
+
+-- One trip to a provider at a time for an access request: a new trip replaces the last.
+CREATE TABLE flows (
+  request       TEXT PRIMARY KEY REFERENCES access_requests (id),
+  id            TEXT NOT NULL UNIQUE,
+  registration  TEXT NOT NULL,
+  session       TEXT NOT NULL,
+  state         TEXT NOT NULL,
+  connection    TEXT,
+  until         BIGINT NOT NULL
+);
+
+CREATE TABLE audit (
+  seq      BIGINT PRIMARY KEY,
+  id       TEXT NOT NULL UNIQUE,
+  at       BIGINT NOT NULL,
+  kind     TEXT NOT NULL,
+  call     TEXT,
+  issuer   TEXT,
+  subject  TEXT,
+  actor    TEXT,
+  core     BYTEA NOT NULL,
+  hash     BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX audit_of_call ON audit (call, kind) WHERE call IS NOT NULL;
+CREATE INDEX audit_of_principal ON audit (issuer, subject, seq);
+
+CREATE TABLE checkpoints (
+  seq        BIGINT PRIMARY KEY,
+  hash       BYTEA NOT NULL,
+  at         BIGINT NOT NULL,
+  kid        TEXT NOT NULL,
+  signature  BYTEA NOT NULL
+);
+
+-- A name that one process at a time may hold: the jobs.
+CREATE TABLE leases (
+  name   TEXT PRIMARY KEY,
+  owner  TEXT NOT NULL,
+  until  BIGINT NOT NULL
+);

@@ -1,0 +1,167 @@
+"""The embedded store: SQLite in WAL mode over aiosqlite, one writing and one reading connection.
+
+It knows files, pragmas and transactions; the tables are in `migrations/`, the queries in the rooms.
+"""
+
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import aiosqlite
+import anyio
+
+from valetkey.errors import StoreError
+from valetkey.store import Row, Transaction, Value
+from valetkey.store.migrations import migrate
+
+_EACH = ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "busy_timeout = 10000")
+_WRITER = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
+
+
+@lru_cache(maxsize=512)
+def _sqlite_sql(sql: str) -> str:
+    """`$1` -> `?1`: Python's sqlite3 binds `$n` by order of appearance, not by number."""
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences for the operator; programming errors pass unchanged."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+        raise StoreError(f"{path}: {_WHAT_TO_DO.get(name, 'SQLite cannot use this file')} ({name})") from None
+
+
+_WHAT_TO_DO = {
+    "SQLITE_NOTADB": "this is not a Valetkey store; restore a backup, or move the file away",
+    "SQLITE_CORRUPT": "the store is damaged; restore a backup",
+    "SQLITE_FULL": "the disk is full; make room, nothing was written",
+    "SQLITE_READONLY": "the store is read-only; check the file's owner and mode",
+    "SQLITE_CANTOPEN": "the store cannot be opened; check the folder's owner and mode",
+    "SQLITE_BUSY": "another process has held the store's write lock for ten seconds",
+}
+
+
+class _Asking:
+    """Queries over one aiosqlite connection; each is a single trip to its thread."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        with _told(self._path):
+            return list(await self._connection.execute_fetchall(_sqlite_sql(sql), values))  # type: ignore[arg-type]  # sqlite3.Row is a mapping in all but name
+
+    async def one(self, sql: str, *values: Value) -> Row | None:
+        rows = await self.all(sql, *values)
+        return rows[0] if rows else None
+
+    async def run(self, sql: str, *values: Value) -> int:
+        with _told(self._path):
+            async with self._connection.execute(_sqlite_sql(sql), values) as cursor:
+                return cursor.rowcount
+
+    async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        with _told(self._path):
+            async with self._connection.executemany(_sqlite_sql(sql), rows):
+                pass
+
+
+class SqliteStore(_Asking):
+    """A store in one file. Open it with `SqliteStore.open(path)`; close it with `aclose()`."""
+
+    def __init__(self, path: Path, reader: aiosqlite.Connection, writer: aiosqlite.Connection) -> None:
+        super().__init__(reader, path)
+        self._writing, self._writer, self._lock = _Asking(writer, path), writer, anyio.Lock()
+        self._durable = True
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open the store at `path`, made with mode 0600 where there is none, and migrate it.
+
+        Raises StoreError: damaged, not ours, newer than this program, or on an unsafe file.
+        """
+        _prepare(path)
+        with _told(path):
+            writer = await _connect(path, _EACH + _WRITER)
+            store = cls(path, await _connect(path, _EACH), writer)
+        try:
+            async with store.transaction() as tx:
+                await migrate(tx)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await store.aclose()
+            raise
+        return store
+
+    @asynccontextmanager
+    async def transaction(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
+        async with self._lock:  # two tasks' statements never mix in one transaction
+            await self._sync(durable)
+            try:
+                await self._writing.run("BEGIN IMMEDIATE")
+                yield self._writing
+                with anyio.CancelScope(shield=True):  # a commit once begun is never abandoned half known
+                    await self._writing.run("COMMIT")
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self._undo()
+                raise
+
+    async def _sync(self, durable: bool) -> None:  # noqa: FBT001 - mirrors the keyword of transaction()
+        if durable != self._durable:
+            await self._writing.run(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+
+    async def _undo(self) -> None:
+        if self._writer.in_transaction:
+            await self._writing.run("ROLLBACK")
+
+    async def erase_deleted(self) -> None:
+        """Fold the write-ahead log into the file, so that no deleted secret stays on disk in it."""
+        async with self._lock:
+            await self._writing.all("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def aclose(self) -> None:
+        async with self._lock:
+            await self._connection.close()
+            await self._writer.close()
+
+
+async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        for pragma in pragmas:
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+        raise
+    return connection
+
+
+def _prepare(path: Path) -> None:
+    """Make the file 0600 before SQLite opens it: its -wal and -shm inherit the mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: the store cannot be opened ({error.strerror})") from None
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path}: the store has to be a regular file")
+    if found.st_mode & 0o077:
+        raise StoreError(f"{path}: others can read the store; run `chmod 600 {path}`")

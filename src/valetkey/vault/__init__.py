@@ -1,0 +1,86 @@
+"""The vault: sealed records in one table, each opened only where it stands and for what it is bound to.
+
+Rooms decide what goes in; nothing here knows what a token is, and nothing outside decrypts.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from valetkey.errors import IntegrityError
+from valetkey.model import Json
+from valetkey.store import Reads, Row, Transaction
+from valetkey.vault.keys import PUT_SEALED, KeyRing, Purpose, ServerKey
+from valetkey.vault.seal import Place, Sealed
+
+COLUMNS = "s.version, s.bound, s.kek, s.dek, s.content"
+"""What `Vault.opened` needs of a row that a room joined with `sealed s` itself, to save a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the audit remembers of a sealed record: enough to notice a rollback or a removal."""
+
+    purpose: str
+    id: str
+    version: int
+    digest: str
+
+    def facts(self) -> Mapping[str, Json]:
+        """As fields of an audit event."""
+        return {"sealed": self.purpose, "record": self.id, "version": self.version, "digest": self.digest}
+
+
+class Opened(NamedTuple):
+    """An opened record and the version it has."""
+
+    content: Json
+    version: int
+    bound: str
+
+
+class Vault:
+    """Puts, opens and forgets sealed records. `content` is any JSON value."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self.keys = keys
+
+    async def put(
+        self, tx: Transaction, purpose: str, key: str, content: Json, *, bound: str = ""
+    ) -> Receipt:
+        """Seal a new version of a record in the caller's transaction and return its receipt."""
+        row = await tx.one("SELECT version FROM sealed WHERE purpose = $1 AND id = $2", purpose, key)
+        version = row["version"] + 1 if row else 1
+        sealed = self.keys.seal(self._place(purpose, key, version, bound), json.dumps(content).encode())
+        await tx.run(PUT_SEALED, purpose, key, version, bound, sealed.kek, sealed.dek, sealed.content)
+        return Receipt(purpose, key, version, receipt_digest(sealed.content))
+
+    async def open(self, db: Reads, purpose: str, key: str) -> Opened:
+        """Open a record. Raises IntegrityError when it is missing, changed, moved or rolled back."""
+        row = await db.one(f"SELECT {COLUMNS} FROM sealed s WHERE purpose = $1 AND id = $2", purpose, key)  # noqa: S608 - a constant
+        if row is None:
+            raise IntegrityError(f"the sealed {purpose} {key} is missing")
+        return self.opened(purpose, key, row)
+
+    def opened(self, purpose: str, key: str, row: Row) -> Opened:
+        """Open a record whose COLUMNS the caller has read. Raises IntegrityError."""
+        place = self._place(purpose, key, row["version"], row["bound"])
+        plain = self.keys.open(place, Sealed(row["kek"], row["dek"], row["content"]))
+        return Opened(json.loads(plain), row["version"], row["bound"])
+
+    async def forget(self, tx: Transaction, purpose: str, key: str) -> bool:
+        """Remove a record; the store overwrites its bytes. Says whether there was one."""
+        return await tx.run("DELETE FROM sealed WHERE purpose = $1 AND id = $2", purpose, key) == 1
+
+    def _place(self, purpose: str, key: str, version: int, bound: str) -> Place:
+        return Place(purpose, self.keys.store_id, key, version, bound)
+
+
+def receipt_digest(content: bytes) -> str:
+    """The digest of a record's ciphertext that receipts carry (SHA-256, hex)."""
+    return hashlib.sha256(content).hexdigest()
+
+
+__all__ = ["COLUMNS", "KeyRing", "Opened", "Purpose", "Receipt", "ServerKey", "Vault", "receipt_digest"]

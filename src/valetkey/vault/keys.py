@@ -1,0 +1,168 @@
+"""The key ring: key-encryption keys wrapped by the root key, and the server's own keys sealed under them.
+
+One table of server keys for all purposes, shared by every process on a store.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from valetkey.errors import IntegrityError, KeyFileError
+from valetkey.model import Clock, Ids, Randomness
+from valetkey.store import Reads, Row, Store, Transaction
+from valetkey.vault.seal import Place, Sealed, decrypt, encrypt, open_sealed, seal
+
+
+PUT_SEALED = """
+INSERT INTO sealed (purpose, id, version, bound, kek, dek, content) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (purpose, id) DO UPDATE SET
+  version = excluded.version, bound = excluded.bound, kek = excluded.kek,
+  dek = excluded.dek, content = excluded.content"""
+
+
+class Purpose(StrEnum):
+    """What a key of the server is for. A key serves one purpose and no other."""
+
+    TOKEN_SIGNING = "token_signing"  # noqa: S105 - the name of a purpose
+    REQUEST_STATE = "request_state"
+    LINK = "link"
+    LOOKUP = "lookup"
+    PAGE = "page"
+    CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKey:
+    """One key of the server: 32 bytes, used as an HMAC key or as an Ed25519 seed (RFC 8032)."""
+
+    kid: str
+    purpose: Purpose
+    active: bool
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"ServerKey({self.kid}, {self.purpose}, ***)"
+
+    def digest(self, text: str) -> str:
+        """The keyed digest (HMAC-SHA256, hex) of what somebody wrote."""
+        return hmac.new(self.secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+    def sign(self, data: bytes) -> bytes:
+        """An Ed25519 signature, 64 bytes."""
+        return Ed25519PrivateKey.from_private_bytes(self.secret).sign(data)
+
+    def public(self) -> bytes:
+        """The Ed25519 public key, 32 bytes."""
+        key = Ed25519PrivateKey.from_private_bytes(self.secret).public_key()
+        return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def verify(public: bytes, signature: bytes, data: bytes) -> None:
+    """Check an Ed25519 signature. Raises cryptography's InvalidSignature."""
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+
+
+class KeyRing:
+    """The opened keys of one store. Made by `unlock`; never shows a key in its repr."""
+
+    def __init__(self, store_id: str, active: str, keks: dict[str, bytes], randomness: Randomness) -> None:
+        self.store_id, self._active, self._keks, self._randomness = store_id, active, keks, randomness
+        self._server: list[ServerKey] = []
+
+    @property
+    def active(self) -> str:
+        """The id of the key-encryption key that seals new records."""
+        return self._active
+
+    def seal(self, place: Place, plain: bytes) -> Sealed:
+        return seal(self._keks, self._active, place, plain, self._randomness)
+
+    def open(self, place: Place, sealed: Sealed) -> bytes:
+        """Raises IntegrityError."""
+        return open_sealed(self._keks, place, sealed)
+
+    def server(self, purpose: Purpose) -> ServerKey:
+        """The key that signs or seals for a purpose now."""
+        return next(key for key in self._server if key.purpose is purpose and key.active)
+
+    def all_for(self, purpose: Purpose) -> list[ServerKey]:
+        """Every key whose signatures are still accepted for a purpose, the active one first."""
+        keys = [key for key in self._server if key.purpose is purpose]
+        return sorted(keys, key=lambda key: not key.active)
+
+    async def load_server_keys(self, tx: Transaction, ids: Ids, clock: Clock) -> None:
+        """Read the server's keys, and make those that are missing."""
+        rows = await tx.all(_SERVER_KEYS)
+        self._server = [self._server_key(row) for row in rows]
+        for purpose in set(Purpose) - {key.purpose for key in self._server}:
+            self._server.append(await self._make(tx, purpose, ids, clock))
+
+    def _server_key(self, row: Row) -> ServerKey:
+        place = Place("server_key", self.store_id, row["kid"], row["version"], row["purpose"])
+        plain = self.open(place, Sealed(row["kek"], row["dek"], row["content"]))
+        return ServerKey(row["kid"], Purpose(row["purpose"]), row["state"] == "active", plain)
+
+    async def _make(self, tx: Transaction, purpose: Purpose, ids: Ids, clock: Clock) -> ServerKey:
+        key = ServerKey(ids.new("key"), purpose, active=True, secret=self._randomness(32))
+        sealed = self.seal(Place("server_key", self.store_id, key.kid, 1, purpose), key.secret)
+        values = ("server_key", key.kid, 1, purpose, sealed.kek, sealed.dek, sealed.content)
+        await tx.run(PUT_SEALED, *values)
+        await tx.run("INSERT INTO server_keys VALUES ($1, $2, 'active', $3)", key.kid, purpose, clock.now())
+        return key
+
+
+_SERVER_KEYS = """
+SELECT k.kid, k.purpose, k.state, s.version, s.kek, s.dek, s.content
+FROM server_keys k JOIN sealed s ON s.purpose = 'server_key' AND s.id = k.kid ORDER BY k.created"""
+
+
+async def is_new(db: Reads) -> bool:
+    """Whether a store holds no keys yet, so that a root key may be made for it."""
+    return await db.one("SELECT id FROM keks LIMIT 1") is None
+
+
+async def unlock(store: Store, root: bytes, ids: Ids, clock: Clock, randomness: Randomness) -> KeyRing:
+    """Open a store's keys with its root key; a new store gets its first ones.
+
+    Raises KeyFileError, before anything is written, when the root key is not this store's.
+    """
+    if not await is_new(store):
+        ring = await _opened(store, root, randomness)
+        async with store.transaction() as tx:
+            await ring.load_server_keys(tx, ids, clock)
+        return ring
+    async with store.transaction() as tx:
+        if await is_new(tx):
+            await _first(tx, root, ids, clock, randomness)
+        ring = await _opened(tx, root, randomness)
+        await ring.load_server_keys(tx, ids, clock)
+        return ring
+
+
+async def _first(tx: Transaction, root: bytes, ids: Ids, clock: Clock, randomness: Randomness) -> None:
+    store_id, kek = ids.new("sto"), ids.new("kek")
+    await tx.run("INSERT INTO meta VALUES ('store', $1)", store_id)
+    wrapped = encrypt(root, randomness(32), _kek_aad(store_id, kek), randomness)
+    await tx.run("INSERT INTO keks VALUES ($1, 'active', $2, $3)", kek, clock.now(), wrapped)
+
+
+async def _opened(db: Reads, root: bytes, randomness: Randomness) -> KeyRing:
+    store = await db.one("SELECT value FROM meta WHERE key = 'store'")
+    rows = await db.all("SELECT id, state, wrapped FROM keks WHERE state <> 'retired'")
+    if store is None:
+        raise KeyFileError("the store has lost its identity; restore a backup")
+    try:
+        keks = {row["id"]: decrypt(root, row["wrapped"], _kek_aad(store["value"], row["id"])) for row in rows}
+    except IntegrityError:
+        problem = "this key is not the key of this store; put the right one back, nothing was changed"
+        raise KeyFileError(problem) from None
+    active = next(row["id"] for row in rows if row["state"] == "active")
+    return KeyRing(store["value"], active, keks, randomness)
+
+
+def _kek_aad(store: str, kek: str) -> bytes:
+    return Place("kek", store, kek, 1).aad()
