@@ -1,0 +1,69 @@
+# Every command of this repository. `make` alone lists them.
+#
+# Needed: make, and Python 3.11 or newer with venv (on Debian: python3 and python3-venv).
+# Another Python than python3: make PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+# Every newer Python that is on the PATH or under pyenv, for `test-all`.
+MINORS  := 11 12 13 14 15
+PYTHONS  = $(shell for minor in $(MINORS); do \
+    for python in "$$(command -v python3.$$minor)" "$$HOME"/.pyenv/versions/3.$$minor.*/bin/python3; do \
+      "$$python" -c 'import ensurepip' 2>/dev/null && echo "$$python" && break; done; done)
+
+.PHONY: help demo test test-all check-tests lint format bench schema lock wheel clean
+
+help: ## List these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+	  printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+demo: $(READY) ## Play one delegated call from beginning to end, offline, against the sandbox
+	@$(BIN)/valetkey demo
+
+test: lint check-tests ## Lint, types and every test
+
+test-all: ## The tests on each Python from 3.11 that is installed here
+	@test -n "$(PYTHONS)" || { echo "No Python 3.11 or newer with venv is installed here."; exit 1; }
+	@for python in $(PYTHONS); do \
+	  minor=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "== Python $$minor ($$python)"; \
+	  $(MAKE) --no-print-directory check-tests PYTHON=$$python VENV=.venv-$$minor || exit 1; \
+	done
+
+check-tests: $(READY)
+	$(BIN)/python -m pytest -n logical
+
+lint: $(READY) ## ruff and mypy, without the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## Let ruff lay out the code and fix what it can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(READY) ## What one call costs, beside the floor it stands on
+	$(BIN)/python -m benchmarks
+
+schema: $(READY) ## Write manifests/manifest.schema.json anew from the models
+	$(BIN)/python -m valetkey.manifest.schema > manifests/manifest.schema.json
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --group dev --output-file requirements.lock pyproject.toml
+
+wheel: $(READY) ## Build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
+
+clean: ## Remove everything that these commands made
+	rm -rf .venv .venv-3.* dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml scripts/environment
+	@scripts/environment $(PYTHON) $(VENV)
+	@touch $@
