@@ -1,0 +1,57 @@
+"""Every setting, command, outcome and manifest key has its heading in the reference, and no other has one."""
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from tests.laws.source import ROOT
+from valetkey.model import Outcome
+from valetkey.settings import Settings
+
+REFERENCE = ROOT / "docs" / "reference"
+HEADING = re.compile(r"^#{2,6} `([^`]+)`", re.MULTILINE)
+NOT_IN_THE_FILE = {"home"}  # where the file is, not what it says
+
+
+def headings(page: str) -> list[str]:
+    """The names that a page of the reference explains: its headings in code type."""
+    text = (REFERENCE / page).read_text()
+    outside_code = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return HEADING.findall(outside_code)
+
+
+def settings(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from settings(field.annotation, f"{above}{name}.")
+        elif name not in NOT_IN_THE_FILE:
+            yield above + name
+
+
+def commands(command: Any, path: str) -> Iterator[str]:
+    """The full names of a click command's leaves, hidden ones aside."""
+    below = getattr(command, "commands", {})
+    if not below and not command.hidden:
+        yield path
+    for name, child in below.items():
+        yield from commands(child, f"{path} {name}")
+
+
+def test_every_setting_is_explained() -> None:
+    assert sorted(headings("settings.md")) == sorted(settings(Settings))
+
+
+def test_every_outcome_is_explained_in_the_order_of_the_list() -> None:
+    assert headings("outcomes.md") == list(Outcome)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("valetkey.cli") is None, reason="there is no command line yet")
+def test_every_command_is_explained() -> None:
+    typer = importlib.import_module("typer")
+    cli = importlib.import_module("valetkey.cli")
+    found = commands(typer.main.get_command(cli.app), "valetkey")
+    assert sorted(headings("cli.md")) == sorted(found)

@@ -1,0 +1,103 @@
+"""Which library may be imported where, and why there."""
+
+import sys
+import tomllib
+from fnmatch import fnmatch
+
+from tests.laws.source import ROOT, SRC, Module, product
+
+LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "aiohttp": ("the connection pool under the one way out", ("egress/*",)),
+    "aiosqlite": ("SQL is written against the Store protocol; one file knows SQLite", ("store/sqlite.py",)),
+    "anyio": ("task groups, time limits and locks are how anything here waits", ("*",)),
+    "authlib": ("the OAuth client's requests; what needs a store is ours", ("connections/*",)),
+    "cryptography": (
+        "keys and ciphers in the vault; password hashes beside the people; the sandbox signs ID tokens",
+        ("vault/*", "people/*", "sandbox/*"),
+    ),
+    "httpx2": (
+        "one guarded way out; the demo plays a browser and an MCP client, which are not us",
+        ("egress/*", "demo/*"),
+    ),
+    "jinja2": (
+        "pages are rendered in one place, with escaping on; the sandbox has its own",
+        ("pages/*", "sandbox/*"),
+    ),
+    "jmespath": ("the shaping language of manifests", ("manifest/*",)),
+    "joserfc": (
+        "tokens: signed by the authorization server and people, verified by identity and connections",
+        ("authserver/*", "people/*", "identity/*", "connections/*", "sandbox/*"),
+    ),
+    "jsonschema": (
+        "a tool's arguments and results are checked against its schema",
+        ("manifest/*", "calls/*"),
+    ),
+    "mcp": (
+        "the protocol stays at the edges: our server, its authentication, upstreams, the demo's client",
+        ("server/*", "identity/*", "calls/upstream.py", "demo/*", "sandbox/*"),
+    ),
+    "mcp_types": ("the protocol's messages, as for `mcp`", ("server/*", "demo/*")),
+    "platformdirs": ("where the home is by default", ("settings.py",)),
+    "pydantic": (
+        "what comes from outside as text becomes a checked value at once",
+        ("settings.py", "manifest/*", "api/*"),
+    ),
+    "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
+    "starlette": (
+        "HTTP in",
+        ("server/*", "authserver/*", "web/*", "api/*", "pages/*", "assemble/*", "sandbox/*"),
+    ),
+    "typer": ("the command line", ("cli/*",)),
+    "uvicorn": (
+        "the HTTP server is started by a command, the demo or the sandbox",
+        ("cli/*", "demo/*", "sandbox/*"),
+    ),
+    "yarl": ("aiohttp's URLs, so that it sends the bytes we checked", ("egress/*",)),
+}
+
+PART_OF = {"mcp_types": "mcp", "yarl": "aiohttp"}
+
+NEVER_IMPORTED = {
+    "httptools": "uvicorn's faster parser, used when it is there",
+    "python-multipart": "Starlette's parser of posted forms",
+    "uvloop": "uvicorn's faster event loop, used when it is there",
+}
+
+
+def libraries(module: Module) -> list[tuple[int, str]]:
+    """The third-party packages that a module imports."""
+    tops = ((line, name.split(".")[0]) for line, name in module.imports())
+    return [(line, top) for line, top in tops if top not in sys.stdlib_module_names | {"valetkey", ""}]
+
+
+def allowed(module: Module, places: tuple[str, ...]) -> bool:
+    """Whether a module lies in one of the places; a room is the same place as a file or a folder."""
+    path = module.path.relative_to(SRC).as_posix()
+    return any(fnmatch(path, place) or path == place.replace("/*", ".py") for place in places)
+
+
+def test_a_library_is_imported_only_where_the_table_says() -> None:
+    wrong = [
+        _complaint(module, line, name)
+        for module in product()
+        for line, name in libraries(module)
+        if not _is_allowed(module, name)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _is_allowed(module: Module, name: str) -> bool:
+    return name in LIBRARIES and allowed(module, LIBRARIES[name][1])
+
+
+def _complaint(module: Module, line: int, name: str) -> str:
+    if name not in LIBRARIES:
+        return f"{module.name}:{line}: `{name}` has no row in the table of {__file__}"
+    reason, places = LIBRARIES[name]
+    return f"{module.name}:{line}: `{name}` belongs in {', '.join(places)} alone ({reason})"
+
+
+def test_every_declared_dependency_has_a_use() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {line.split(">")[0].split("=")[0].strip() for line in project["dependencies"]}
+    assert declared == (set(LIBRARIES) - set(PART_OF)) | set(NEVER_IMPORTED)
