@@ -58,7 +58,7 @@ class Egress:
     def reroute(self, url: str) -> str:
         """Return where a browser finds a logical URL: the same, unless `[hosts]` overrides its origin."""
         origin, target = permit.split(url)
-        return self._routes.to(origin).origin + target if self.overridden(frozenset({origin})) else url
+        return self._routes.to(origin).at + target if self.overridden(frozenset({origin})) else url
 
     def overridden(self, origins: frozenset[str]) -> bool:
         """Whether `[hosts]` sends any of `origins` elsewhere."""

@@ -33,6 +33,7 @@ class Route:
     """How one origin is reached: the origin to connect to, the addresses permitted, the proxy between."""
 
     origin: str
+    at: str
     permits: Permits
     proxy: str | None = field(default=None, repr=False)
 
@@ -50,12 +51,12 @@ class Routes:
     def to(self, origin: str) -> Route:
         """Return how `origin` is reached."""
         if origin in self._hosts:
-            return Route(self._hosts[origin], inside(*LOOPBACK))
+            return Route(origin, self._hosts[origin], inside(*LOOPBACK))
         if origin in self._allow:
-            return Route(origin, self._allow[origin])
+            return Route(origin, origin, self._allow[origin])
         if self._proxy is not None:
-            return Route(origin, _anywhere, self._proxy)
-        return Route(origin, is_public)
+            return Route(origin, origin, _anywhere, self._proxy)
+        return Route(origin, origin, is_public)
 
     def overridden(self, origins: frozenset[str]) -> bool:
         """Whether `[hosts]` sends any of `origins` elsewhere."""
