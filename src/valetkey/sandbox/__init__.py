@@ -1,0 +1,33 @@
+"""Built-in providers for the demo, the tests and contributors: Google with Gmail, Slack, and a strict issuer.
+
+They are the oracle for our own OAuth client, so they share no code with it.
+"""
+
+from valetkey.sandbox.google import GOOGLE_CLIENT
+from valetkey.sandbox.ledger import Refused
+from valetkey.sandbox.people import ANA, BEN, CAROL, PEOPLE, Person
+from valetkey.sandbox.provider import Client, Provider
+from valetkey.sandbox.rules import Rules
+from valetkey.sandbox.sandbox import Sandbox, hosts
+from valetkey.sandbox.serve import running, serve
+from valetkey.sandbox.slack import SLACK_CLIENT
+from valetkey.sandbox.strict import STRICT_CLIENT
+
+__all__ = [
+    "ANA",
+    "BEN",
+    "CAROL",
+    "GOOGLE_CLIENT",
+    "PEOPLE",
+    "SLACK_CLIENT",
+    "STRICT_CLIENT",
+    "Client",
+    "Person",
+    "Provider",
+    "Refused",
+    "Rules",
+    "Sandbox",
+    "hosts",
+    "running",
+    "serve",
+]

@@ -1,0 +1,34 @@
+"""The sandbox's people: the accounts each provider offers to sign in with. Their data is elsewhere."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One invented person. `member` is the id in the Slack team, `handle` the name there."""
+
+    email: str
+    name: str
+    handle: str
+    member: str
+
+    @property
+    def first_name(self) -> str:
+        return self.name.split()[0]
+
+
+ANA = Person("ana@example.com", "Ana Almeida", "ana", "U0ANA00001")
+BEN = Person("ben@example.com", "Ben Brandt", "ben", "U0BEN00002")
+CAROL = Person("carol@example.com", "Carol Chen", "carol", "U0CAROL003")
+
+PEOPLE = (ANA, BEN, CAROL)
+
+
+def find_person(email: str) -> Person | None:
+    """Return the person with this address, whatever its case."""
+    return next((person for person in PEOPLE if person.email == email.strip().lower()), None)
+
+
+def find_member(member: str) -> Person | None:
+    """Return the person with this Slack member id."""
+    return next((person for person in PEOPLE if person.member == member), None)
