@@ -1,0 +1,71 @@
+"""What every test may ask for: a clock to turn, ids, an open store, an unlocked vault. No network."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.laws.source import figures
+from tests.support import chromium
+from tests.support.clock import FakeClock
+from valetkey.model import Ids
+from valetkey.store.sqlite import SqliteStore
+from valetkey.vault import Vault
+from valetkey.vault.keys import unlock
+
+ROOT_KEY = bytes(range(32))
+
+# The same examples on every run: a red run can be repeated. No deadline: the machine may be busy.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_configure() -> None:
+    os.environ.pop("VALETKEY_HOME", None)  # no test may find the home of whoever runs it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if chromium.missing():
+        for item in items:
+            if item.get_closest_marker("chromium"):
+                item.add_marker(pytest.mark.skip(reason=f"no {chromium.CHROMIUM}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [report for report in terminalreporter.getreports("skipped") if "chromium" in report.keywords]
+    if skipped:
+        terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.write_line(chromium.notice(len(skipped)), red=True, bold=True)
+    terminalreporter.write_line(f"The code: {figures()}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def ids(clock: FakeClock) -> Ids:
+    return Ids(clock)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """A new store, migrated and empty."""
+    opened = await SqliteStore.open(tmp_path / "store.db")
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def vault(store: SqliteStore, ids: Ids, clock: FakeClock) -> Vault:
+    """The vault of `store`, under ROOT_KEY."""
+    return Vault(await unlock(store, ROOT_KEY, ids, clock, secrets.token_bytes))
