@@ -10,7 +10,7 @@ from valetkey.model import Json
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as it arrived: names of headers, and whether it carried a credential in Authorization.
+    """One request as it arrived: names of headers, and the account of its bearer token, live or dead.
 
     `path` is the raw path (and for API requests the raw query) before any decoding.
     """
@@ -18,23 +18,18 @@ class Seen:
     method: str
     path: str
     headers: tuple[str, ...]
-    authorization: bool
+    account: str | None
 
     @classmethod
-    def of(cls, request: Request, *, with_query: bool) -> "Seen":
+    def of(cls, request: Request, account: str | None, *, with_query: bool) -> "Seen":
         query = request.scope["query_string"].decode("latin-1") if with_query else ""
-        path = request.scope.get("raw_path", request.url.path.encode()).split(b"?")[0].decode("latin-1")
+        path = request.scope["raw_path"].split(b"?")[0].decode("latin-1")
         names = tuple(name.decode("latin-1").lower() for name, _ in request.scope["headers"])
-        return cls(request.method, f"{path}?{query}" if query else path, names, "authorization" in names)
+        return cls(request.method, f"{path}?{query}" if query else path, names, account)
 
     def as_json(self) -> Json:
-        names = list(self.headers)
-        return {
-            "method": self.method,
-            "path": self.path,
-            "headers": names,
-            "authorization": self.authorization,
-        }
+        headers = list(self.headers)
+        return {"method": self.method, "path": self.path, "headers": headers, "account": self.account}
 
 
 @dataclass(slots=True)
@@ -59,10 +54,10 @@ class Counters:
     posted: list[Json] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
-    def saw(self, kind: str, request: Request) -> None:
-        """Note a request to an endpoint of this kind."""
+    def saw(self, kind: str, request: Request, account: str | None) -> None:
+        """Note a request to an endpoint of this kind, and whose bearer token came with it."""
         self.requests[kind] += 1
-        self.last[kind] = Seen.of(request, with_query=kind == "api")
+        self.last[kind] = Seen.of(request, account, with_query=kind == "api")
 
     def as_json(self) -> Json:
         return {

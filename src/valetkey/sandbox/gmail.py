@@ -1,7 +1,6 @@
 """The sandbox's Gmail API: profile and messages of whoever's token came, with Google's error shapes."""
 
 import base64
-import binascii
 import json
 from collections.abc import Awaitable, Callable
 
@@ -115,7 +114,7 @@ class Gmail:
             text = str(body["raw"])
             message = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             mail = self._mailboxes.send(access.account, message, body.get("threadId"))
-        except (KeyError, ValueError, binascii.Error) as problem:
+        except (LookupError, ValueError) as problem:
             raise ApiError(400, "INVALID_ARGUMENT", f"Invalid message: {problem}") from None
         sent = {
             "from": access.account,

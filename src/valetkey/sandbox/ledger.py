@@ -180,6 +180,10 @@ class Ledger:
             raise BadToken("expired")
         return known
 
+    def owner(self, token: str) -> str | None:
+        """Return the account an access token was issued for, whether it still lives or not."""
+        return self._accesses[token].account if token in self._accesses else None
+
     def revoke_token(self, token: str) -> Grant | None:
         """Revoke the grant an access or refresh token belongs to; None for a token without a live one."""
         known = self._accesses.get(token) or self._refreshes.get(token)

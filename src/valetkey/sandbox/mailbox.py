@@ -10,7 +10,7 @@ from email.utils import format_datetime, getaddresses
 
 from valetkey.model import HOUR, Clock, Json
 from valetkey.sandbox.letters import LETTERS, Letter
-from valetkey.sandbox.people import PEOPLE, find_person
+from valetkey.sandbox.people import BY_EMAIL, PEOPLE, find_person
 
 
 @dataclass(slots=True)
@@ -21,12 +21,8 @@ class Mail:
     thread: str
     labels: set[str]
     message: EmailMessage
+    text: str
     date: int
-
-    @property
-    def text(self) -> str:
-        body = self.message.get_body(("plain", "html"))
-        return "" if body is None else str(body.get_content())
 
     @property
     def snippet(self) -> str:
@@ -65,7 +61,7 @@ class Mailboxes:
     def send(self, account: str, raw: bytes, thread: str | None = None) -> Mail:
         """Send as `account`: into its SENT, and into the inbox of each recipient who lives here.
 
-        Raises ValueError when there is nobody to send it to.
+        Raises ValueError when there is nobody to send it to, LookupError for a charset nobody knows.
         """
         message = message_from_bytes(raw, policy=policy.default)
         recipients = _recipients(message)
@@ -80,18 +76,18 @@ class Mailboxes:
 
     def _stamp(self, message: EmailMessage, account: str) -> None:
         del message["From"], message["Bcc"]  # whatever the agent wrote, mail comes from its account
-        person = find_person(account)
-        message["From"] = f"{person.name} <{account}>" if person else account
+        message["From"] = f"{BY_EMAIL[account].name} <{account}>"
         if "Date" not in message:
             message["Date"] = _date(self._clock.now())
 
     def _store(
         self, account: str, message: EmailMessage, labels: Iterable[str], date: int, thread: str | None = None
     ) -> Mail:
+        text = _text(message)
         self._numbers[account] += 1
         owner = list(self._boxes).index(account) + 0xA
         id_ = f"18{owner:x}{self._numbers[account]:013x}"
-        mail = Mail(id_, thread or id_, set(labels), message, date)
+        mail = Mail(id_, thread or id_, set(labels), message, text, date)
         self._boxes[account].insert(0, mail)
         return mail
 
@@ -102,6 +98,11 @@ def _written(letter: Letter, account: str, date: int) -> EmailMessage:
     message["Date"], message["Message-ID"] = _date(date), f"<{date}.{account}>"
     message.set_content(letter.text)
     return message
+
+
+def _text(message: EmailMessage) -> str:
+    body = message.get_body(("plain", "html"))
+    return "" if body is None else str(body.get_content())
 
 
 def _date(milliseconds: int) -> str:

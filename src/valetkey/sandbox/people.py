@@ -12,23 +12,15 @@ class Person:
     handle: str
     member: str
 
-    @property
-    def first_name(self) -> str:
-        return self.name.split()[0]
-
 
 ANA = Person("ana@example.com", "Ana Almeida", "ana", "U0ANA00001")
 BEN = Person("ben@example.com", "Ben Brandt", "ben", "U0BEN00002")
 CAROL = Person("carol@example.com", "Carol Chen", "carol", "U0CAROL003")
 
 PEOPLE = (ANA, BEN, CAROL)
+BY_EMAIL = {person.email: person for person in PEOPLE}
 
 
 def find_person(email: str) -> Person | None:
     """Return the person with this address, whatever its case."""
-    return next((person for person in PEOPLE if person.email == email.strip().lower()), None)
-
-
-def find_member(member: str) -> Person | None:
-    """Return the person with this Slack member id."""
-    return next((person for person in PEOPLE if person.member == member), None)
+    return BY_EMAIL.get(email.strip().lower())

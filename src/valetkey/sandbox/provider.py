@@ -96,7 +96,7 @@ class Provider:
         """Return a route whose requests are counted and meet this provider's faults."""
 
         async def endpoint(request: Request) -> Response:
-            self.counters.saw(kind, request)
+            self.counters.saw(kind, request, self.ledger.owner(bearer_token(request)))
             fault = self.faults.take(kind)
             if fault is None:
                 return await handler(request)

@@ -9,7 +9,7 @@ from valetkey.sandbox.consent import Consent
 from valetkey.sandbox.forms import needed
 from valetkey.sandbox.ledger import Issued, Marks, Refused
 from valetkey.sandbox.pages import Brand
-from valetkey.sandbox.people import find_person
+from valetkey.sandbox.people import BY_EMAIL
 from valetkey.sandbox.provider import Client, Provider, ProviderKind, bearer_token
 from valetkey.sandbox.rules import Rules
 from valetkey.sandbox.tokens import exchange
@@ -89,7 +89,7 @@ class Slack:
         if issued.grant.refreshes:
             # A refreshed token of a person is not nested: it is the whole answer.
             return JSONResponse({"ok": True, **token, "team": TEAM, "enterprise": None})
-        member = getattr(find_person(issued.grant.account), "member", None)
+        member = BY_EMAIL[issued.grant.account].member
         return JSONResponse(
             {
                 "ok": True,
