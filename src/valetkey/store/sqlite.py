@@ -8,7 +8,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,7 @@ from valetkey.store.migrations import migrate
 
 _EACH = ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "busy_timeout = 10000")
 _WRITER = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
+_READER = ("query_only = ON",)  # a write outside a transaction is refused, not lost
 
 
 @lru_cache(maxsize=512)
@@ -35,11 +36,12 @@ def _told(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into sentences for the operator; programming errors pass unchanged."""
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-        raise
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-        raise StoreError(f"{path}: {_WHAT_TO_DO.get(name, 'SQLite cannot use this file')} ({name})") from None
+        name = getattr(error, "sqlite_errorname", "")
+        advice = _WHAT_TO_DO.get("_".join(name.split("_")[:2]))  # without the extended part: SQLITE_IOERR_…
+        if advice is None:
+            raise
+        raise StoreError(f"{path}: {advice} ({name})") from None
 
 
 _WHAT_TO_DO = {
@@ -49,6 +51,7 @@ _WHAT_TO_DO = {
     "SQLITE_READONLY": "the store is read-only; check the file's owner and mode",
     "SQLITE_CANTOPEN": "the store cannot be opened; check the folder's owner and mode",
     "SQLITE_BUSY": "another process has held the store's write lock for ten seconds",
+    "SQLITE_IOERR": "the disk does not read or write; check it, nothing was written",
 }
 
 
@@ -92,24 +95,25 @@ class SqliteStore(_Asking):
         Raises StoreError: damaged, not ours, newer than this program, or on an unsafe file.
         """
         _prepare(path)
-        with _told(path):
-            writer = await _connect(path, _EACH + _WRITER)
-            store = cls(path, await _connect(path, _EACH), writer)
-        try:
+        async with AsyncExitStack() as unless_opened:
+            with _told(path):
+                writer = await _connect(path, _EACH + _WRITER)
+                unless_opened.push_async_callback(_close, writer)
+                reader = await _connect(path, _EACH + _READER)
+                unless_opened.push_async_callback(_close, reader)
+            store = cls(path, reader, writer)
             async with store.transaction() as tx:
                 await migrate(tx)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await store.aclose()
-            raise
+            unless_opened.pop_all()
         return store
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
         async with self._lock:  # two tasks' statements never mix in one transaction
-            await self._sync(durable)
-            try:
+            with anyio.CancelScope(shield=True):  # the thread would go on and begin what nobody ends
+                await self._sync(durable)
                 await self._writing.run("BEGIN IMMEDIATE")
+            try:
                 yield self._writing
                 with anyio.CancelScope(shield=True):  # a commit once begun is never abandoned half known
                     await self._writing.run("COMMIT")
@@ -127,15 +131,19 @@ class SqliteStore(_Asking):
         if self._writer.in_transaction:
             await self._writing.run("ROLLBACK")
 
-    async def erase_deleted(self) -> None:
-        """Fold the write-ahead log into the file, so that no deleted secret stays on disk in it."""
+    async def erase_deleted(self) -> bool:
+        """Fold the write-ahead log into the file, so that no deleted secret stays on disk in it.
+
+        False when another process kept reading an older state for ten seconds: try again later.
+        """
         async with self._lock:
-            await self._writing.all("PRAGMA wal_checkpoint(TRUNCATE)")
+            found = await self._writing.one("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found is not None and found["busy"] == 0
 
     async def aclose(self) -> None:
         async with self._lock:
-            await self._connection.close()
-            await self._writer.close()
+            await _close(self._connection)
+            await _close(self._writer)
 
 
 async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
@@ -145,10 +153,14 @@ async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection
         for pragma in pragmas:
             await connection.execute_fetchall(f"PRAGMA {pragma}")
     except BaseException:
-        with anyio.CancelScope(shield=True):
-            await connection.close()
+        await _close(connection)
         raise
     return connection
+
+
+async def _close(connection: aiosqlite.Connection) -> None:
+    with anyio.CancelScope(shield=True):  # each connection is a thread that would outlive us
+        await connection.close()
 
 
 def _prepare(path: Path) -> None:

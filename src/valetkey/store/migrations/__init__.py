@@ -8,7 +8,7 @@ from valetkey.store import Transaction
 
 def _steps() -> list[tuple[int, str]]:
     files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".sql")]
-    return sorted((int(file.name.split("_")[0]), file.read_text()) for file in files)
+    return sorted((int(file.name.split("_")[0]), file.read_text("utf-8")) for file in files)
 
 
 async def migrate(tx: Transaction) -> None:
