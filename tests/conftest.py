@@ -11,12 +11,11 @@ import pytest
 from tests.laws.source import figures
 from tests.support import chromium
 from tests.support.clock import FakeClock
+from tests.support.keys import ROOT_KEY
 from valetkey.model import Ids
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Vault
 from valetkey.vault.keys import unlock
-
-ROOT_KEY = bytes(range(32))
 
 # The same examples on every run: a red run can be repeated. No deadline: the machine may be busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -4,6 +4,8 @@ import base64
 import binascii
 import os
 import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from valetkey.errors import KeyFileError
@@ -14,13 +16,25 @@ _NOFOLLOW = os.O_NOFOLLOW | os.O_NONBLOCK  # a symlink is refused, a FIFO does n
 
 
 def make(path: Path, randomness: Randomness) -> None:
-    """Write a new key to `path`, mode 0600. Raises KeyFileError where there already is a file."""
+    """Write a new key to `path`, mode 0600, unless there is one: of several first starts one wins.
+
+    Raises KeyFileError where it cannot be written.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor, draft = tempfile.mkstemp(prefix=".key-", dir=path.parent)
+        try:
+            _write(descriptor, base64.b64encode(randomness(_BYTES)) + b"\n")
+            with suppress(FileExistsError):
+                os.link(draft, path)  # whole or not at all, and never over a key that is there
+        finally:
+            Path(draft).unlink()
     except OSError as error:
         raise KeyFileError(f"{path}: the key cannot be written ({error.strerror})") from None
+
+
+def _write(descriptor: int, text: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(randomness(_BYTES)) + b"\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
@@ -35,9 +49,11 @@ def read(path: Path) -> bytes:
     except OSError as error:
         problem = f"the key cannot be opened ({error.strerror}); it has to be a regular file"
         raise KeyFileError(f"{path}: {problem}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _refuse_unsafe(path, os.fstat(descriptor))
-        return _decoded(path, file.read(1024))
+        return _decoded(path, os.read(descriptor, 1024))
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
