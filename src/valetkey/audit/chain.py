@@ -1,0 +1,91 @@
+"""The form of the record: what bytes are chained and how. Fixed; verification never re-serialises.
+
+    hash(n) = SHA-256( hash(n-1) | core(n) )       hash(0) = SHA-256( store id )
+
+`core` holds ids, codes and keyed digests. What a person could ask to have forgotten is in a
+sealed part beside it, of which `core` holds a salted digest: without the part, the chain still
+verifies and says *withheld*.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from valetkey.model import AuditEvent, Json
+
+MAX_TEXT = 4_096
+"""Longest string kept of what somebody wrote, in characters; the rest is cut with a mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One event as it is stored: its place in the chain, its bytes and the hash up to here."""
+
+    seq: int
+    core: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """The detachable part: the exact text that was digested, and its salt (hex)."""
+
+    salt: str
+    text: str
+
+    def digest(self) -> str:
+        """What the core holds of it (SHA-256, hex)."""
+        return hashlib.sha256(bytes.fromhex(self.salt) + self.text.encode()).hexdigest()
+
+
+def first_hash(store: str) -> bytes:
+    """The hash that the first event of a store follows."""
+    return hashlib.sha256(store.encode()).digest()
+
+
+def next_hash(before: bytes, core: bytes) -> bytes:
+    """The hash after an event."""
+    return hashlib.sha256(before + core).digest()
+
+
+def personal_part(values: Mapping[str, Json], salt: bytes) -> Personal | None:
+    """Return the part to seal, or None where there is nothing personal."""
+    return Personal(salt.hex(), compact(capped(dict(values)))) if values else None
+
+
+def core_bytes(
+    event: AuditEvent, *, seq: int, event_id: str, at: int, call: str | None, personal: str | None
+) -> bytes:
+    """The bytes that are chained, made once."""
+    principal, actor = event.principal, event.actor
+    return compact(
+        {
+            "seq": seq,
+            "id": event_id,
+            "at": at,
+            "kind": event.kind,
+            "call": call,
+            "by": event.by,
+            "principal": [principal.issuer, principal.subject] if principal else None,
+            "actor": [actor.client, *actor.chain] if actor else None,
+            "facts": capped(dict(event.core)),
+            "personal": personal,
+        }
+    ).encode()
+
+
+def compact(value: Json) -> str:
+    """JSON in ASCII on one line: no character somebody wrote can begin a new record."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def capped(value: Json) -> Json:
+    """Cut every long string inside a JSON value."""
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + " …"
+    if isinstance(value, Mapping):
+        return {str(key): capped(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [capped(item) for item in value]
+    return value

@@ -1,0 +1,153 @@
+"""Appending to the chain: inside a room's own transaction, or many calls' events in one commit.
+
+Who may append is decided elsewhere; nothing here changes or removes an event.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from valetkey.audit.chain import Personal, core_bytes, first_hash, next_hash, personal_part
+from valetkey.errors import StoreError
+from valetkey.model import AuditEvent, Clock, Ids, Randomness
+from valetkey.store import Store, Transaction
+from valetkey.vault import Vault
+
+_log = logging.getLogger(__name__)
+_BATCH = 256
+_Row = tuple[int, str, int, str, str | None, str | None, str | None, str | None, bytes, bytes]
+
+
+@dataclass(slots=True)
+class Pending:
+    """An event on its way to the next commit. `done` is set when it is written or refused."""
+
+    event: AuditEvent
+    call: str | None = None
+    durable: bool = True
+    done: anyio.Event = field(default_factory=anyio.Event)
+    error: StoreError | None = field(default_factory=lambda: StoreError("the audit was not written"))
+    written: bool = False
+
+
+class Appender:
+    """Adds events after the chain's head, in a transaction the caller holds."""
+
+    def __init__(
+        self, vault: Vault, ids: Ids, clock: Clock, randomness: Randomness = secrets.token_bytes
+    ) -> None:
+        self._vault, self._ids, self._clock, self._randomness = vault, ids, clock, randomness
+
+    async def append(self, tx: Transaction, items: Sequence[Pending]) -> None:
+        """Append in order; an event whose (call, kind) is there already is left out, `written` False."""
+        head = await tx.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        seq, before = (head["seq"], head["hash"]) if head else (0, first_hash(self._vault.keys.store_id))
+        known = await self._known(tx, items)
+        rows, personal = [], {}
+        for item in items:
+            key = (item.call, item.event.kind)
+            if item.call and key in known:
+                continue
+            known.add(key)
+            seq += 1
+            row, part = self._row(item, seq, before)
+            before, item.written = row[-1], True
+            rows.append(row)
+            if part:
+                personal[row[1]] = asdict(part)
+        await tx.many("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows)
+        await self._vault.put_new(tx, "audit", personal)
+
+    async def _known(self, tx: Transaction, items: Sequence[Pending]) -> set[tuple[str | None, str]]:
+        calls = sorted({item.call for item in items if item.call})
+        if not calls:
+            return set()
+        places = ", ".join(f"${n}" for n in range(1, len(calls) + 1))
+        rows = await tx.all(f"SELECT call, kind FROM audit WHERE call IN ({places})", *calls)  # noqa: S608 - placeholders only
+        return {(row["call"], row["kind"]) for row in rows}
+
+    def _row(self, item: Pending, seq: int, before: bytes) -> tuple[_Row, Personal | None]:
+        event, event_id, at = item.event, self._ids.new("evt"), self._clock.now()
+        personal = personal_part(event.personal, self._randomness(16))
+        digest = personal.digest() if personal else None
+        core = core_bytes(event, seq=seq, event_id=event_id, at=at, call=item.call, personal=digest)
+        issuer, subject = (
+            (event.principal.issuer, event.principal.subject) if event.principal else (None, None)
+        )
+        client = event.actor.client if event.actor else None
+        row = (
+            seq,
+            event_id,
+            at,
+            event.kind,
+            item.call,
+            issuer,
+            subject,
+            client,
+            core,
+            next_hash(before, core),
+        )
+        return row, personal
+
+
+class GroupCommit:
+    """One task that writes whatever is waiting in one transaction, so that calls share a commit."""
+
+    def __init__(self, store: Store, appender: Appender) -> None:
+        self._store, self._appender = store, appender
+        self._send: MemoryObjectSendStream[Pending]
+        self._receive: MemoryObjectReceiveStream[Pending]
+        self._send, self._receive = anyio.create_memory_object_stream[Pending](10_000)
+
+    def soon(self, item: Pending) -> Pending:
+        """Put an event into the next commit without waiting for it. Raises StoreError when too many wait."""
+        try:
+            self._send.send_nowait(item)
+        except anyio.WouldBlock:
+            raise StoreError("the audit cannot keep up; nothing is sent until it does") from None
+        return item
+
+    async def now(self, item: Pending) -> bool:
+        """Wait until an event is written; False when its call already had one. Raises StoreError."""
+        self.soon(item)
+        await item.done.wait()
+        if item.error is not None:
+            raise item.error
+        return item.written
+
+    async def run(self) -> None:
+        """Write until `finish` is called; then write what is left and return."""
+        async with self._receive:
+            async for first in self._receive:
+                await self._write([first, *self._waiting()])
+
+    def finish(self) -> None:
+        """Take no more events."""
+        self._send.close()
+
+    def _waiting(self) -> list[Pending]:
+        items: list[Pending] = []
+        while len(items) < _BATCH:
+            try:
+                items.append(self._receive.receive_nowait())
+            except (anyio.WouldBlock, anyio.EndOfStream):
+                break
+        return items
+
+    async def _write(self, items: list[Pending]) -> None:
+        try:
+            async with self._store.transaction(durable=any(item.durable for item in items)) as tx:
+                await self._appender.append(tx, items)
+            for item in items:
+                item.error = None
+        except StoreError as error:
+            _log.critical("the audit could not be written: %s", error)
+            for item in items:
+                item.error = error
+        finally:
+            for item in items:
+                item.done.set()
