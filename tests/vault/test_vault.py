@@ -78,6 +78,16 @@ async def put_and_fail(store: SqliteStore, vault: Vault) -> None:
         raise ZeroDivisionError
 
 
+async def test_many_new_records_are_put_at_once_and_never_over_old_ones(
+    store: SqliteStore, vault: Vault
+) -> None:
+    async with store.transaction() as tx:
+        await vault.put_new(tx, "arguments", {"a": [1], "b": [2]})
+        with pytest.raises(Exception, match="UNIQUE"):
+            await vault.put_new(tx, "arguments", {"c": [3], "b": [4]})
+    assert await vault.open(store, "arguments", "b") == ([2], 1, "")
+
+
 def accepted(vault: Vault, tampered: Iterable[Row]) -> tuple[int, list[Row]]:
     """How many rows were tried, and those that opened."""
     tried, opened = 0, []

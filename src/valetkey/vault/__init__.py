@@ -12,7 +12,7 @@ from typing import NamedTuple
 from valetkey.errors import IntegrityError
 from valetkey.model import Json
 from valetkey.store import Reads, Row, Transaction
-from valetkey.vault.keys import PUT_SEALED, KeyRing, Purpose, ServerKey
+from valetkey.vault.keys import NEW_SEALED, PUT_SEALED, KeyRing, Purpose, ServerKey
 from valetkey.vault.seal import Place, Sealed
 
 COLUMNS = "s.version, s.bound, s.kek, s.dek, s.content"
@@ -53,9 +53,17 @@ class Vault:
         """Seal a new version of a record in the caller's transaction and return its receipt."""
         row = await tx.one("SELECT version FROM sealed WHERE purpose = $1 AND id = $2", purpose, key)
         version = row["version"] + 1 if row else 1
-        sealed = self.keys.seal(self._place(purpose, key, version, bound), json.dumps(content).encode())
+        sealed = self._sealed(self._place(purpose, key, version, bound), content)
         await tx.run(PUT_SEALED, purpose, key, version, bound, sealed.kek, sealed.dek, sealed.content)
         return Receipt(purpose, key, version, receipt_digest(sealed.content))
+
+    async def put_new(self, tx: Transaction, purpose: str, records: Mapping[str, Json]) -> None:
+        """Seal the first version of many records at once; their ids must be new."""
+        rows = []
+        for key, content in records.items():
+            sealed = self._sealed(self._place(purpose, key, 1, ""), content)
+            rows.append((purpose, key, 1, "", sealed.kek, sealed.dek, sealed.content))
+        await tx.many(NEW_SEALED, rows)
 
     async def open(self, db: Reads, purpose: str, key: str) -> Opened:
         """Open a record. Raises IntegrityError when it is missing, changed, moved or rolled back."""
@@ -73,6 +81,9 @@ class Vault:
     async def forget(self, tx: Transaction, purpose: str, key: str) -> bool:
         """Remove a record; the store overwrites its bytes. Says whether there was one."""
         return await tx.run("DELETE FROM sealed WHERE purpose = $1 AND id = $2", purpose, key) == 1
+
+    def _sealed(self, place: Place, content: Json) -> Sealed:
+        return self.keys.seal(place, json.dumps(content).encode())
 
     def _place(self, purpose: str, key: str, version: int, bound: str) -> Place:
         return Place(purpose, self.keys.store_id, key, version, bound)

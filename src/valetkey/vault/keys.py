@@ -16,9 +16,9 @@ from valetkey.model import Clock, Ids, Randomness
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault.seal import Place, Sealed, decrypt, encrypt, open_sealed, seal
 
-
-PUT_SEALED = """
-INSERT INTO sealed (purpose, id, version, bound, kek, dek, content) VALUES ($1, $2, $3, $4, $5, $6, $7)
+NEW_SEALED = """
+INSERT INTO sealed (purpose, id, version, bound, kek, dek, content) VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+PUT_SEALED = f"""{NEW_SEALED}
 ON CONFLICT (purpose, id) DO UPDATE SET
   version = excluded.version, bound = excluded.bound, kek = excluded.kek,
   dek = excluded.dek, content = excluded.content"""
@@ -152,7 +152,7 @@ async def _first(tx: Transaction, root: bytes, ids: Ids, clock: Clock, randomnes
 
 async def _opened(db: Reads, root: bytes, randomness: Randomness) -> KeyRing:
     store = await db.one("SELECT value FROM meta WHERE key = 'store'")
-    rows = await db.all("SELECT id, state, wrapped FROM keks WHERE state <> 'retired'")
+    rows = await db.all("SELECT id, state, wrapped FROM keks WHERE state <> 'retired' ORDER BY created")
     if store is None:
         raise KeyFileError("the store has lost its identity; restore a backup")
     try:
@@ -160,8 +160,10 @@ async def _opened(db: Reads, root: bytes, randomness: Randomness) -> KeyRing:
     except IntegrityError:
         problem = "this key is not the key of this store; put the right one back, nothing was changed"
         raise KeyFileError(problem) from None
-    active = next(row["id"] for row in rows if row["state"] == "active")
-    return KeyRing(store["value"], active, keks, randomness)
+    active = [row["id"] for row in rows if row["state"] == "active"]
+    if not active:
+        raise KeyFileError("the store has no active key; restore a backup")
+    return KeyRing(store["value"], active[-1], keks, randomness)
 
 
 def _kek_aad(store: str, kek: str) -> bytes:
