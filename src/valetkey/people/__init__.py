@@ -1,0 +1,10 @@
+"""Our own people, the sessions behind everything we issue, and the agents that act.
+
+Who may act for whom is the business of `grants`; what a request's credential means, of `identity`.
+"""
+
+from valetkey.people.accounts import LOCAL, Accounts, Person
+from valetkey.people.agents import Agent, Agents
+from valetkey.people.sessions import Session, Sessions
+
+__all__ = ["LOCAL", "Accounts", "Agent", "Agents", "Person", "Session", "Sessions"]

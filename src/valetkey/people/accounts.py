@@ -1,0 +1,154 @@
+"""Local accounts: a name, a random subject that never changes, an invitation and a password."""
+
+import base64
+import re
+from dataclasses import dataclass
+
+from valetkey.errors import PageError, UsageError
+from valetkey.model import DAY, MINUTE, Clock, Ids, Principal, Randomness
+from valetkey.people.passwords import Passwords
+from valetkey.store import Reads, Row, Store, Transaction
+from valetkey.vault import KeyRing, Purpose
+
+LOCAL = "local"
+"""The issuer key of our own people."""
+
+INVITED_FOR = 7 * DAY
+_FREE_TRIES, _LONGEST_WAIT = 5, 15 * MINUTE
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One of our own people. `name` is how they sign in; `joined` whether a password is set."""
+
+    subject: str
+    name: str
+    owner: bool
+    joined: bool
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(LOCAL, self.subject)
+
+
+class Accounts:
+    """Adds people, turns invitations into passwords, and checks passwords at a bearable pace."""
+
+    def __init__(self, store: Store, keys: KeyRing, ids: Ids, clock: Clock, randomness: Randomness) -> None:
+        self._store, self._keys, self._ids, self._clock, self._randomness = (
+            store,
+            keys,
+            ids,
+            clock,
+            randomness,
+        )
+        self._passwords = Passwords(randomness)
+
+    async def add(self, tx: Transaction, name: str) -> Person:
+        """Add a person; the first one is the owner. Raises UsageError: the name is taken or unusable."""
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"`{name}` cannot be a name: use a-z, 0-9, dot, dash, underscore (63 at most)")
+        if await tx.one("SELECT 1 FROM people WHERE name = $1", name):
+            raise UsageError(
+                f"there is a person named `{name}` already; `valetkey people list` shows everyone"
+            )
+        owner = await tx.one("SELECT 1 FROM people LIMIT 1") is None
+        person = Person(self._ids.new("per"), name, owner=owner, joined=False)
+        values = (person.subject, name, None, int(owner), self._clock.now())
+        await tx.run("INSERT INTO people VALUES ($1, $2, $3, $4, $5)", *values)
+        return person
+
+    async def invite(self, tx: Transaction, person: Person) -> str:
+        """Return the secret of a new invitation, good once for seven days; it replaces any other."""
+        secret = base64.urlsafe_b64encode(self._randomness(24)).decode()
+        await tx.run("DELETE FROM invitations WHERE subject = $1", person.subject)
+        values = (self._digest(secret), person.subject, self._clock.now() + INVITED_FOR)
+        await tx.run("INSERT INTO invitations VALUES ($1, $2, $3, NULL)", *values)
+        return secret
+
+    async def invited(self, db: Reads, secret: str) -> Person:
+        """Return whom an invitation is for. Raises PageError 404: unknown, used or expired."""
+        values = (self._digest(secret), self._clock.now())
+        row = await db.one(f"{_PEOPLE} JOIN invitations i USING (subject) WHERE {_OPEN_INVITATION}", *values)
+        if row is None:
+            text = "Invitations work once, for seven days. Ask the operator for a new one."
+            raise PageError(404, "This invitation is not open", text)
+        return _person(row)
+
+    async def join(self, secret: str, password: str) -> Person:
+        """Use up an invitation and set the password. Raises PageError 404, UsageError."""
+        stored = await self._passwords.hashed(password)
+        async with self._store.transaction() as tx:
+            person = await self.invited(tx, secret)
+            await tx.run("UPDATE people SET password = $1 WHERE subject = $2", stored, person.subject)
+            used = "UPDATE invitations SET used = $1 WHERE digest = $2"
+            await tx.run(used, self._clock.now(), self._digest(secret))
+        return await self.get(self._store, person.subject)
+
+    async def sign_in(self, name: str, password: str) -> Person | None:
+        """Return the person whose name and password these are, or None.
+
+        Raises PageError 429 after five wrong passwords for one name: the wait doubles from a second
+        up to fifteen minutes, and ends with the right password.
+        """
+        row = await self._store.one(f"{_PEOPLE} WHERE name = $1", name[:63].lower())
+        about = self._digest(f"password {name[:63].lower()}")
+        await self._claim_try(about)
+        if not await self._passwords.matches(password, row["password"] if row else None):
+            return None
+        async with self._store.transaction() as tx:
+            await tx.run("DELETE FROM failures WHERE about = $1", about)
+        return _person(row) if row else None
+
+    async def confirm(self, subject: str, password: str) -> bool:
+        """Whether this is a person's password, at the same pace as signing in."""
+        person = await self.get(self._store, subject)
+        return await self.sign_in(person.name, password) is not None
+
+    async def get(self, db: Reads, subject: str) -> Person:
+        """Raises UsageError when there is no such person."""
+        row = await db.one(f"{_PEOPLE} WHERE subject = $1", subject)
+        if row is None:
+            raise UsageError("there is no such person")
+        return _person(row)
+
+    async def named(self, db: Reads, name: str) -> Person:
+        """Raises UsageError, naming the command that adds one, when there is no such person."""
+        row = await db.one(f"{_PEOPLE} WHERE name = $1", name)
+        if row is None:
+            raise UsageError(f"there is no person named `{name}`; `valetkey people add {name}` adds one")
+        return _person(row)
+
+    async def all(self, db: Reads) -> list[Person]:
+        return [_person(row) for row in await db.all(f"{_PEOPLE} ORDER BY name")]
+
+    def _digest(self, text: str) -> str:
+        return self._keys.server(Purpose.LOOKUP).digest(text)
+
+    async def _claim_try(self, about: str) -> None:
+        """Count this try before it is made, so that parallel guesses cannot outrun the count."""
+        now = self._clock.now()
+        async with self._store.transaction(durable=False) as tx:
+            row = await tx.one("SELECT count, since FROM failures WHERE about = $1", about)
+            if row and now < row["since"] + _wait(row["count"]):
+                seconds = (row["since"] + _wait(row["count"]) - now) // 1000 + 1
+                text = f"Too many wrong passwords for this name. Try again in {seconds} seconds."
+                raise PageError(429, "Wait a moment", text)
+            await tx.run(_COUNT_TRY, about, now)
+
+
+def _wait(count: int) -> int:
+    """Milliseconds to wait after so many tries."""
+    return 0 if count < _FREE_TRIES else min(_LONGEST_WAIT, 1000 * 2 ** min(count - _FREE_TRIES, 20))
+
+
+def _person(row: Row) -> Person:
+    return Person(row["subject"], row["name"], owner=bool(row["owner"]), joined=row["password"] is not None)
+
+
+_PEOPLE = "SELECT subject, name, owner, password FROM people"
+_OPEN_INVITATION = "i.digest = $1 AND i.until > $2 AND i.used IS NULL"
+_COUNT_TRY = """
+INSERT INTO failures VALUES ($1, 1, $2)
+ON CONFLICT (about) DO UPDATE SET count = failures.count + 1, since = excluded.since"""
