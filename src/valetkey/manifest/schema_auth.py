@@ -1,0 +1,179 @@
+"""The `[auth]` table of a manifest: how a connection is obtained, kept alive and given back."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from valetkey.manifest.flaws import Flaw
+from valetkey.manifest.words import (
+    Duration,
+    Header,
+    Name,
+    Params,
+    Pattern,
+    Query,
+    Request,
+    Sentence,
+    Table,
+    Url,
+)
+
+
+class ConnectionField(Table):
+    """A value each connection has of its own, such as the `subdomain` of a host."""
+
+    description: Sentence
+    pattern: Pattern
+    source: Literal["person", "token", "callback", "call"] = "person"
+    at: str | None = None
+    request: Request | None = None
+    suffixes: tuple[str, ...] = ()
+    example: str | None = None
+
+
+class Revoke(Table):
+    """How a token set is given back, or the sentence a person is told where it cannot be."""
+
+    supported: bool = True
+    url: Url | None = None
+    method: Literal["POST", "DELETE"] = "POST"
+    token: Literal["refresh", "access"] = "refresh"  # noqa: S105 - which of the two, not one
+    present: Literal["form", "bearer"] = "form"
+    ok: Query | None = None
+    siblings: bool = False
+    tell: Sentence | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> "Revoke":
+        if self.supported and self.url is None:
+            raise Flaw("needs a `url`, or `supported = false` with a `tell`")
+        if not self.supported and self.tell is None:
+            raise Flaw("`supported = false` needs `tell`: the sentence the person is shown")
+        return self
+
+
+class Refresh(Table):
+    """What a provider does with refresh tokens."""
+
+    rotates: bool = False
+    reuse: Annotated[str, Field(pattern=r"^(strict|retry_safe|grace:[1-9][0-9]*)$")] = "strict"
+    idle_expiry: Duration | None = None
+    absolute_expiry: Duration | None = None
+    dead: tuple[str, ...] = ("invalid_grant",)
+
+
+class _Auth(Table):
+    """What every kind of authentication may say."""
+
+    implies: Mapping[str, tuple[str, ...]] = Field({})
+    fields: Mapping[Name, ConnectionField] = Field({})
+    tokens: Literal["per_connection", "per_account"] = "per_connection"
+
+
+class _TokenEndpoint(_Auth):
+    token_url: Url
+    token_params: Params = Field({})
+    client_auth: Literal["basic", "post", "none", "private_key_jwt"] = "post"
+    token_body: Literal["form", "json"] = "form"  # noqa: S105 - how it is written, not one
+    scope_param: str = "scope"
+    scope_separator: str = " "
+    token_at: Query | None = None
+    expires: Annotated[int, Field(gt=0)] | None = None
+    revoke: Revoke | None = None
+
+
+class OAuth2(_TokenEndpoint):
+    """A person consents at the provider (RFC 6749 section 4.1)."""
+
+    type: Literal["oauth2"]
+    authorize_url: Url
+    authorize_params: Params = Field({})
+    pkce: Literal["required", "supported", "off"] = "supported"
+    refresh_url: Url | None = None
+    refresh_params: Params = Field({})
+    refresh: Refresh = Refresh()
+
+
+class OAuth2Client(_TokenEndpoint):
+    """The registration acts for itself (RFC 6749 section 4.4)."""
+
+    type: Literal["oauth2_client"]
+
+
+class ApiKey(_Auth):
+    """A key the person copies from the provider, sent in a header or a query parameter."""
+
+    type: Literal["api_key"]
+    header: Header | None = None
+    query: str | None = None
+    prefix: str = ""
+    where: Sentence
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ApiKey":
+        if (self.header is None) == (self.query is None):
+            raise Flaw("needs exactly one of `header` and `query`")
+        return self
+
+
+class Bearer(_Auth):
+    """A token the person copies from the provider, sent as `Authorization: Bearer`."""
+
+    type: Literal["bearer"]
+    where: Sentence
+
+
+class Basic(_Auth):
+    """HTTP Basic (RFC 7617): a pair, or one secret in one half of it."""
+
+    type: Literal["basic"]
+    secret: Literal["pair", "username", "password"] = "pair"  # noqa: S105 - the name of a half, not a secret
+    username: str | None = None
+    where: Sentence
+
+
+class NoAuth(_Auth):
+    """An API that asks for nothing."""
+
+    type: Literal["none"]
+
+
+class UseAuth(Table):
+    """A table of `providers/`, shared by several connectors."""
+
+    use: Name
+    implies: Mapping[str, tuple[str, ...]] = Field({})
+
+
+KINDS = ("oauth2", "oauth2_client", "api_key", "bearer", "basic", "none")
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, dict):
+        return getattr(value, "type", "use")
+    return "use" if "use" in value else str(value.get("type"))
+
+
+Auth = Annotated[
+    Annotated[OAuth2, Tag("oauth2")]
+    | Annotated[OAuth2Client, Tag("oauth2_client")]
+    | Annotated[ApiKey, Tag("api_key")]
+    | Annotated[Bearer, Tag("bearer")]
+    | Annotated[Basic, Tag("basic")]
+    | Annotated[NoAuth, Tag("none")],
+    Discriminator(_kind),
+]
+"""A whole table of one kind."""
+
+AnyAuth = Annotated[
+    Annotated[UseAuth, Tag("use")]
+    | Annotated[OAuth2, Tag("oauth2")]
+    | Annotated[OAuth2Client, Tag("oauth2_client")]
+    | Annotated[ApiKey, Tag("api_key")]
+    | Annotated[Bearer, Tag("bearer")]
+    | Annotated[Basic, Tag("basic")]
+    | Annotated[NoAuth, Tag("none")],
+    Discriminator(_kind),
+]
+"""What `[auth]` of a connector may be: a whole table, or the name of a shared one."""
