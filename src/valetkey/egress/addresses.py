@@ -5,6 +5,7 @@ An address hidden in another (mapped, NAT64, 6to4) counts as the one inside: tha
 
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import anyio
@@ -28,6 +29,7 @@ async def system_lookup(host: str, port: int) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
+@lru_cache(maxsize=1024)
 def address_of(text: str) -> Address:
     """Parse an address and unwrap the IPv4 address inside a mapped, NAT64 or 6to4 one."""
     address = ip_address(text)

@@ -105,6 +105,8 @@ class _Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         route = attempt.get().route
         found = await self._lookup(host, port)
+        if not found:
+            raise OSError("no address")
         if not all(route.permits(address_of(address)) for address in found):
             raise EgressRefused(f"{route.origin} resolves to an address that is not permitted")
         return [_pinned(host, address, port) for address in found]

@@ -42,21 +42,18 @@ class Routes:
     """The rules, checked and ready to ask."""
 
     def __init__(self, rules: Rules) -> None:
-        self._hosts = {_origin("hosts", key): _loopback(value) for key, value in rules.hosts.items()}
-        self._allow = {_origin("egress.allow", key): _network(value) for key, value in rules.allow.items()}
-        self._proxy = rules.proxy
         if rules.proxy is not None and not _PROXY.fullmatch(rules.proxy):
             raise SettingsError("[egress] proxy is not an http or https URL without a path")
+        self._proxy = rules.proxy
+        self._allow = dict(_allowed(origin, network) for origin, network in rules.allow.items())
+        self._hosts = dict(_rerouted(origin, target) for origin, target in rules.hosts.items())
 
     def to(self, origin: str) -> Route:
-        """Return how `origin` is reached."""
-        if origin in self._hosts:
-            return Route(origin, self._hosts[origin], inside(*LOOPBACK))
-        if origin in self._allow:
-            return Route(origin, origin, self._allow[origin])
-        if self._proxy is not None:
-            return Route(origin, origin, _anywhere, self._proxy)
-        return Route(origin, origin, is_public)
+        """Return how `origin` is reached: loopback and allowed networks directly, the rest by the proxy."""
+        known = self._hosts.get(origin) or self._allow.get(origin)
+        if known is not None:
+            return known
+        return Route(origin, origin, is_public if self._proxy is None else _anywhere, self._proxy)
 
     def overridden(self, origins: frozenset[str]) -> bool:
         """Whether `[hosts]` sends any of `origins` elsewhere."""
@@ -66,6 +63,16 @@ class Routes:
 def _anywhere(_: Address) -> bool:
     """Permit any address: the connection is to the operator's proxy, which resolves names itself."""
     return True
+
+
+def _rerouted(key: str, target: str) -> tuple[str, Route]:
+    origin = _origin("hosts", key)
+    return origin, Route(origin, _loopback(target), inside(*LOOPBACK))
+
+
+def _allowed(key: str, network: str) -> tuple[str, Route]:
+    origin = _origin("egress.allow", key)
+    return origin, Route(origin, origin, _network(network))
 
 
 def _origin(where: str, text: str) -> str:
