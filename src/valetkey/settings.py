@@ -6,9 +6,10 @@ repository can set any variable, and must not be able to point live tokens elsew
 
 import difflib
 import os
-import stat
+import re
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
@@ -33,16 +34,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+_HOST = r"(?:[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])"
+_AUTHORITY = re.compile(rf"{_HOST}(?::[1-9]\d{{0,4}})?")
+_DEFAULT_PORTS = (("http", ":80"), ("https", ":443"))
+
+
+def _authority(text: str) -> str:
+    if not _AUTHORITY.fullmatch(text):
+        raise ValueError("has to be a name in lower case and maybe a port, such as `valetkey.internal:8080`")
+    return text
+
+
 def _origin(text: str) -> str:
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or text != f"{parts.scheme}://{parts.netloc}"
-    ):
+    """One spelling per origin, because origins are compared as text (RFC 6454 section 6.2)."""
+    scheme, _, authority = text.partition("://")
+    if scheme not in {"http", "https"} or not _AUTHORITY.fullmatch(authority):
         raise ValueError(
-            "has to be an origin such as `https://gmail.googleapis.com`: no path, no slash at the end"
+            "has to be an origin in lower case such as `https://gmail.googleapis.com`:"
+            " no path, no slash at the end, no name or password"
         )
+    if any(scheme == known and authority.endswith(port) for known, port in _DEFAULT_PORTS):
+        raise ValueError(f"has to be written without the port that {scheme} has by itself")
     return text
 
 
@@ -60,7 +72,20 @@ def _public_url(text: str) -> str:
 
 
 def _network(text: str) -> str:
-    ip_network(text)
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"has to be a network such as `10.1.2.0/24` ({error})") from None
+    return text
+
+
+def _proxy(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("has to be the address of a proxy such as `http://proxy.internal:3128`")
     return text
 
 
@@ -76,7 +101,9 @@ class EgressSettings(_Table):
     """`[egress]`: private hosts that may be reached, a proxy, and a certificate bundle."""
 
     allow: dict[Origin, Annotated[str, AfterValidator(_network)]] = Field(default_factory=dict)
-    proxy: str | None = None
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(
+        default=None, repr=False
+    )  # may hold a password
     ca_bundle: Path | None = None
 
 
@@ -85,7 +112,7 @@ class Settings(_Table):
 
     home: Path = Field(exclude=True)
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_authority)], ...] = ()
     manifests: tuple[Path, ...] = ()
     allow_hooks: tuple[Path, ...] = ()
     hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
@@ -114,13 +141,24 @@ def load(folder: Path) -> Settings:
     Raises SettingsError naming the file, the key, what is wrong and the nearest key there is.
     """
     file = folder / FILE
+    try:
+        _make(folder, file)
+        _refuse_unsafe(folder)
+        _refuse_unsafe(file)
+        text = file.read_bytes().decode()
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: cannot be used ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file}: this is not TOML: it is not UTF-8 text") from None
+    return parse(text, file)
+
+
+def _make(folder: Path, file: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not file.exists():
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+    with suppress(FileExistsError):  # also when another first start was quicker
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as new:
             new.write(TEMPLATE)
-    _refuse_unsafe(folder)
-    _refuse_unsafe(file)
-    return parse(file.read_text(), file)
 
 
 def parse(text: str, file: Path) -> Settings:
@@ -129,28 +167,38 @@ def parse(text: str, file: Path) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file}: this is not TOML: {error}") from None
+    if "home" in values:
+        raise SettingsError(f"{file}: `home` cannot be set here; it is where this file is (VALETKEY_HOME)")
     try:
-        settings = Settings(home=file.parent, **values)
-    except (ValidationError, TypeError) as error:
+        return _absolute(Settings(home=file.parent, **values))
+    except ValidationError as error:
         raise SettingsError(f"{file}: {_problem(error)}") from None
-    return settings.model_copy(update=_absolute(settings))
 
 
-def _absolute(settings: Settings) -> dict[str, tuple[Path, ...]]:
-    base = settings.home
-    return {
-        name: tuple(base / path for path in getattr(settings, name)) for name in ("manifests", "allow_hooks")
+def _absolute(settings: Settings) -> Settings:
+    home, bundle = settings.home, settings.egress.ca_bundle
+    egress = settings.egress.model_copy(update={"ca_bundle": bundle and home / bundle})
+    folders = {
+        name: tuple(home / path for path in getattr(settings, name)) for name in ("manifests", "allow_hooks")
     }
+    return settings.model_copy(update={**folders, "egress": egress})
 
 
-def _problem(error: ValidationError | TypeError) -> str:
-    if isinstance(error, TypeError):
-        return "`home` cannot be set here; it is where this file is (VALETKEY_HOME)"
+_KINDS = {
+    "string_type": "has to be text in quotes",
+    "path_type": "has to be a path in quotes",
+    "tuple_type": 'has to be a list such as ["one", "two"]',
+    "dict_type": "has to be a table",
+    "model_type": "has to be a table",
+}
+
+
+def _problem(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         return f"there is no setting `{key}`{_nearest(str(first['loc'][-1]))}"
-    return f"`{key}`: {first['msg'].removeprefix('Value error, ')}"
+    return f"`{key}`: {_KINDS.get(first['type'], first['msg'].removeprefix('Value error, '))}"
 
 
 def _nearest(key: str) -> str:
@@ -160,9 +208,10 @@ def _nearest(key: str) -> str:
 
 
 def _refuse_unsafe(path: Path) -> None:
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode) and not path.is_dir():
+    if path.is_symlink() and not path.is_dir():
         raise SettingsError(f"{path}: a link may not stand in for the settings")
+    if not path.is_dir() and not path.is_file():
+        raise SettingsError(f"{path}: the settings have to be a regular file")
     if path.stat().st_uid != os.geteuid():
         raise SettingsError(f"{path} belongs to another account; run Valetkey as its owner")
     if path.stat().st_mode & 0o077:
