@@ -39,7 +39,7 @@ check-tests: $(READY)
 lint: $(READY) ## ruff and mypy, without the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy $(wildcard src tests examples benchmarks)
 
 format: $(READY) ## Let ruff lay out the code and fix what it can
 	$(BIN)/ruff format

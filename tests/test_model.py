@@ -66,8 +66,16 @@ SHOWN: dict[str, Callable[[Secret], str]] = {
 
 
 def token_set(secret: Secret) -> TokenSet:
-    nothing: frozenset[str] = frozenset()
-    return TokenSet(secret, None, None, nothing, nothing, "my-slack", nothing)
+    return TokenSet(
+        access=secret,
+        refresh=None,
+        issued_at=0,
+        expires_at=None,
+        scopes=frozenset(),
+        origins=frozenset({"https://slack.com"}),
+        registration="my-slack",
+        connectors=frozenset({"slack"}),
+    )
 
 
 @pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
