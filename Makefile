@@ -49,7 +49,8 @@ bench: $(READY) ## What one call costs, beside the floor it stands on
 	$(BIN)/python -m benchmarks
 
 schema: $(READY) ## Write manifests/manifest.schema.json anew from the models
-	$(BIN)/python -m valetkey.manifest.schema > manifests/manifest.schema.json
+	$(BIN)/python -m valetkey.manifest > $(VENV)/schema.json
+	mv $(VENV)/schema.json manifests/manifest.schema.json
 
 lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }

@@ -1,4 +1,7 @@
-"""Every setting, command, outcome and manifest key has its heading in the reference, and no other has one."""
+"""Every setting, command, outcome and manifest key has its heading in the reference.
+
+The manifests' JSON Schema is part of that reference, and is as the models are.
+"""
 
 import importlib.util
 import re
@@ -9,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.laws.source import ROOT
+from valetkey.manifest.schema import json_schema, schema_text
 from valetkey.model import Outcome
 from valetkey.settings import Settings
 
@@ -47,6 +51,25 @@ def test_every_setting_is_explained() -> None:
 
 def test_every_outcome_is_explained_in_the_order_of_the_list() -> None:
     assert headings("outcomes.md") == list(Outcome)
+
+
+def keys(schema: Any) -> Iterator[str]:
+    """Every key that a JSON Schema names, at any depth."""
+    for name, below in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if name == "properties":
+            yield from below
+        if isinstance(below, dict | list):
+            yield from keys(below)
+
+
+def test_every_key_of_a_manifest_is_explained() -> None:
+    explained = {heading.split(".")[-1] for heading in headings("manifest.md")}
+    assert sorted(set(keys(json_schema())) - explained) == []
+
+
+def test_the_schema_file_is_as_the_models_are() -> None:
+    file = ROOT / "manifests" / "manifest.schema.json"
+    assert file.read_text() == schema_text(), "run `make schema`"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("valetkey.cli") is None, reason="there is no command line yet")
