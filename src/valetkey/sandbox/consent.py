@@ -150,7 +150,7 @@ class Consent:
 
     def _page(self, ask: Ask) -> Response:
         boxes = [(scope, self._dialect.words(scope)) for scope in ask.scopes]
-        client, host = self._provider.kind.client.id, urlsplit(ask.redirect_uri).netloc
+        client, host = self._provider.kind.client.name, urlsplit(ask.redirect_uri).netloc
         return consent_page(
             self._dialect.brand, client, host, boxes, ask.login_hint, granular=self._dialect.granular
         )

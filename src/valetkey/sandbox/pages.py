@@ -28,11 +28,11 @@ FRAME = """<!doctype html>
          border-top: .4rem solid var(--brand); box-shadow: 0 1px 3px #0003 }
   section { padding: 1.5rem 2rem } section + section { border-top: 1px solid #8883 }
   h1 { font-size: 1.35rem; margin: 0 0 .5rem } h2 { font-size: 1rem; margin: 0 0 .5rem }
-  code { overflow-wrap: anywhere } small { display: block; color: #667085; overflow-wrap: anywhere }
+  small { display: block; color: #667085; overflow-wrap: anywhere }
   label { display: flex; gap: .75rem; align-items: baseline; padding: .5rem; border-radius: .5rem;
           cursor: pointer }
   label:hover { background: #8881 } input { accent-color: var(--brand) }
-  .buttons { display: flex; gap: .75rem; justify-content: flex-end }
+  section > small { padding: .25rem .5rem } .buttons { display: flex; gap: .75rem; justify-content: flex-end }
   button { font: inherit; padding: .5rem 1.5rem; border-radius: .5rem; border: 1px solid #8886;
            background: none; color: inherit; cursor: pointer }
   button.main { background: var(--brand); border-color: var(--brand); color: #fff }
@@ -51,7 +51,7 @@ CONSENT = """{% extends "frame" %}{% block content %}
 {%- if person.email == chosen %} checked{% endif %}>
 <span>{{ person.name }}<small>{{ person.email }}</small></span></label>
 {% endfor %}</section>
-<section><h2><code>{{ client }}</code> asks to</h2>
+<section><h2>{{ client }} asks to</h2>
 {% for scope, words in boxes %}<label>
 {% if granular %}<input type="checkbox" name="scope" value="{{ scope }}" checked>
 {%- else %}<span>•</span>{% endif %}

@@ -21,6 +21,7 @@ class Client:
 
     id: str
     secret: str
+    name: str = "Valetkey"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How strict a provider is: the switches tests and the control surface turn. No state of any request."""
 
 from dataclasses import dataclass, fields, replace
-from typing import get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 from valetkey.errors import UsageError
 from valetkey.model import Json
@@ -40,6 +40,8 @@ class Rules:
 def _as_rule(name: str, value: Json) -> Json:
     if isinstance(value, list | set | tuple):
         value = frozenset(value)
-    if not isinstance(value, get_type_hints(Rules)[name]):
+    hint = get_type_hints(Rules)[name]
+    kinds = tuple(get_origin(kind) or kind for kind in get_args(hint) or (hint,))
+    if not isinstance(value, kinds):
         raise UsageError(f"the rule {name} cannot be {value!r}")
     return value

@@ -56,7 +56,7 @@ async def running(sandbox: Sandbox, port: int = 0) -> AsyncIterator[str]:
 
     Raises OSError when the port is taken.
     """
-    listener = socket.create_server((HOST, port))
+    listener = _listener(port)
     sandbox.base_url = f"http://{HOST}:{listener.getsockname()[1]}"
     server = _Server(_config(sandbox))
     serving = asyncio.create_task(server.serve([listener]))
@@ -67,7 +67,20 @@ async def running(sandbox: Sandbox, port: int = 0) -> AsyncIterator[str]:
         for provider in sandbox.providers.values():
             provider.faults.clear()
         server.stop.set()
-        await serving
+        with anyio.CancelScope(shield=True):
+            await serving
+
+
+def _listener(port: int) -> socket.socket:
+    # Named as TCP: asyncio sets TCP_NODELAY on nothing else, and each answer would wait 40 ms for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _config(sandbox: Sandbox) -> Config:

@@ -1,0 +1,36 @@
+"""One sandbox served on loopback for all tests of this folder, put back to its start before each of them."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from tests.sandbox.visitor import Visitor
+from tests.support.clock import FakeClock
+from valetkey.sandbox import Sandbox, running
+
+
+@pytest.fixture(scope="package")
+def turning() -> FakeClock:
+    """The clock of the served sandbox."""
+    return FakeClock()
+
+
+@pytest.fixture(scope="package")
+async def served(anyio_backend: str, turning: FakeClock) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(turning)
+    async with running(sandbox):
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(served: Sandbox) -> Sandbox:
+    served.reset()
+    return served
+
+
+@pytest.fixture
+async def visitor(sandbox: Sandbox) -> AsyncIterator[Visitor]:
+    """A browser and an OAuth client in one, with an open connection to the sandbox."""
+    async with httpx2.AsyncClient(base_url=sandbox.base_url, trust_env=False, timeout=10) as http:
+        yield Visitor(http)
