@@ -8,12 +8,6 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-# Every newer Python that is on the PATH or under pyenv, for `test-all`.
-MINORS  := 11 12 13 14 15
-PYTHONS  = $(shell for minor in $(MINORS); do \
-    for python in "$$(command -v python3.$$minor)" "$$HOME"/.pyenv/versions/3.$$minor.*/bin/python3; do \
-      "$$python" -c 'import ensurepip' 2>/dev/null && echo "$$python" && break; done; done)
-
 .PHONY: help demo test test-all check-tests lint format bench schema lock wheel clean
 
 help: ## List these commands
@@ -26,8 +20,8 @@ demo: $(READY) ## Play one delegated call from beginning to end, offline, agains
 test: lint check-tests ## Lint, types and every test
 
 test-all: ## The tests on each Python from 3.11 that is installed here
-	@test -n "$(PYTHONS)" || { echo "No Python 3.11 or newer with venv is installed here."; exit 1; }
-	@for python in $(PYTHONS); do \
+	@pythons=$$(scripts/pythons); test -n "$$pythons" || { echo "There is no Python 3.11 or newer here."; exit 1; }; \
+	for python in $$pythons; do \
 	  minor=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	  echo "== Python $$minor ($$python)"; \
 	  $(MAKE) --no-print-directory check-tests PYTHON=$$python VENV=.venv-$$minor || exit 1; \
@@ -39,7 +33,7 @@ check-tests: $(READY)
 lint: $(READY) ## ruff and mypy, without the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(wildcard src tests examples benchmarks)
+	$(BIN)/mypy $(wildcard src tests manifests examples benchmarks)
 
 format: $(READY) ## Let ruff lay out the code and fix what it can
 	$(BIN)/ruff format

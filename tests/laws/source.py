@@ -9,7 +9,7 @@ from statistics import median
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "valetkey"
-PYTHON = ("src", "tests", "examples", "benchmarks", "scripts")
+PYTHON = ("src", "tests", "manifests", "examples", "benchmarks")
 
 type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
