@@ -9,7 +9,7 @@ from valetkey.sandbox.people import ANA, BEN, CAROL, PEOPLE, Person
 from valetkey.sandbox.provider import Client, Provider
 from valetkey.sandbox.rules import Rules
 from valetkey.sandbox.sandbox import Sandbox, hosts
-from valetkey.sandbox.serve import running, serve
+from valetkey.sandbox.serving import running, serve
 from valetkey.sandbox.slack import SLACK_CLIENT
 from valetkey.sandbox.strict import STRICT_CLIENT
 

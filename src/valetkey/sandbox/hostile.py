@@ -16,7 +16,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 Misbehave = Callable[[Fault, Request, Handler], Awaitable[Response]]
 
 ABORT = "valetkey.sandbox.abort"
-"""Where `serve` leaves, in a request's ASGI scope, the function that cuts its connection."""
+"""Where `serving` leaves, in a request's ASGI scope, the function that cuts its connection."""
 
 STATIC: dict[str, tuple[int, str, bytes]] = {
     "server_error": (500, "text/plain", b"something broke"),

@@ -61,7 +61,7 @@ async def test_a_request_that_is_held_is_answered_when_the_block_ends() -> None:
 async def test_a_request_that_takes_too_long_is_cut_when_the_block_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("valetkey.sandbox.serve.GRACE", 0)
+    monkeypatch.setattr("valetkey.sandbox.serving.GRACE", 0)
     sandbox = Sandbox(FakeClock())
     sandbox.strict.faults.set("api", "drip", seconds=3600)
     with anyio.fail_after(10):
@@ -124,6 +124,6 @@ async def test_a_process_of_its_own_is_controlled_over_http() -> None:
 
 
 def test_nothing_listens_beyond_loopback() -> None:
-    from valetkey.sandbox.serve import HOST  # noqa: PLC0415 - the constant is not public
+    from valetkey.sandbox.serving import HOST  # noqa: PLC0415 - the constant is not public
 
     assert socket.gethostbyname(HOST) == "127.0.0.1"
