@@ -79,6 +79,8 @@ class Loader:
             self._report(path, "kind", Flaw("remote MCP servers are not supported yet"))
             return None
         provider = manifest.auth.use if isinstance(manifest.auth, UseAuth) else manifest.name
+        if provider == manifest.name and provider in self.providers:
+            self._report(path, "name", Flaw(f"`{provider}` is a provider; its registrations are not for you"))
         whole = self._with_provider(path, manifest)
         for where, flaw in faults(whole):
             self._report(path, where, flaw)
@@ -90,7 +92,7 @@ class Loader:
             data = tomllib.loads(path.read_text("utf-8"))
             # Validated as JSON: strict, and yet a list is a tuple and text may be a date.
             return model.validate_json(json.dumps(data, default=str))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
             self._report(path, "", Flaw(f"cannot be read as TOML: {error}"))
         except ValidationError as error:
             for where, flaw in problems(error, model):

@@ -13,8 +13,8 @@ _TAGS = {"http", "mcp", "use", *KINDS}
 
 
 def problems(error: ValidationError, model: TypeAdapter[Any]) -> Iterator[tuple[str, Flaw]]:
-    """Yield `(where, flaw)` for everything that is wrong."""
-    for found in error.errors(include_url=False):
+    """Yield `(where, flaw)` for everything that is wrong: misspelt keys first, they explain missing ones."""
+    for found in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
         loc = [part for part in found["loc"] if part not in ("__key__", "[key]")]
         yield _where(loc), _flaw(found, loc, model)
 
@@ -41,7 +41,7 @@ def _flaw(found: Any, loc: list[Any], model: TypeAdapter[Any]) -> Flaw:
 def _message(found: Any) -> str:
     if found["type"] == "union_tag_invalid":
         return f"unknown kind {found['ctx']['tag']!r} (known: {found['ctx']['expected_tags']})"
-    message: str = found["msg"]
+    message: str = found["msg"].removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 
 
