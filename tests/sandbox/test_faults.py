@@ -80,6 +80,14 @@ async def test_a_dropped_answer_came_after_the_work_was_done(visitor: Visitor, s
     assert again.json()["error"] == "invalid_grant"
 
 
+async def test_in_process_a_dropped_answer_is_a_connection_error(sandbox: Sandbox) -> None:
+    sandbox.google.faults.set("api", "drop", 1)
+    transport = httpx2.ASGITransport(app=sandbox.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://sandbox") as http:
+        with pytest.raises(ConnectionAbortedError):
+            await http.get(PROFILE)
+
+
 async def test_a_connection_cut_before_leaves_nothing_done(visitor: Visitor, sandbox: Sandbox) -> None:
     tokens = await visitor.connect(strict(), "ana@example.com")
     sandbox.strict.faults.set("token", "drop_before", 1)

@@ -3,6 +3,7 @@
 import base64
 from urllib.parse import quote
 
+import anyio
 import pytest
 
 from tests.sandbox.visitor import READ, SEND, Site, Visitor, bearer, challenge, google, slack, strict
@@ -34,6 +35,23 @@ async def test_a_code_that_comes_twice_is_refused_and_revokes_the_grant(visitor:
     assert (await visitor.refresh(site, tokens["refresh_token"])).json()["error"] == "invalid_grant"
     path = PROFILE if site.token == "/token" else WHOAMI
     assert (await visitor.http.get(path, headers=bearer(tokens))).status_code == 401
+
+
+async def test_of_many_redemptions_at_once_one_succeeds_and_the_grant_is_gone(
+    visitor: Visitor, sandbox: Sandbox
+) -> None:
+    code = await code_for(visitor, strict())
+    statuses: list[int] = []
+
+    async def redeem() -> None:
+        statuses.append((await visitor.redeem(strict(), code)).status_code)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(redeem)
+    assert sorted(statuses) == [200, *[400] * 49]
+    assert [grant.revoked for grant in sandbox.strict.grants()] == [True]
 
 
 async def test_a_code_has_an_end(visitor: Visitor, turning: FakeClock) -> None:

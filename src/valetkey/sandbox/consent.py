@@ -55,10 +55,6 @@ class Dialect(Protocol):
         ...
 
 
-class Unredirectable(Refused):
-    """The client or its redirect URI is not registered: nothing may be sent there."""
-
-
 class Consent:
     """One provider's authorization endpoint."""
 
@@ -108,13 +104,11 @@ class Consent:
 
     def _check_client(self, query: dict[str, str]) -> None:
         if query.get("client_id") != self._provider.kind.client.id:
-            raise Unredirectable("invalid_client", "no client is registered under this client_id")
+            raise Refused("invalid_client", "no client is registered under this client_id")
         uri = query.get("redirect_uri", "")
-        loopback = self._provider.ledger.rules.http_redirects and LOOPBACK.fullmatch(uri)
+        loopback = self._provider.rules.http_redirects and LOOPBACK.fullmatch(uri)
         if not loopback and uri not in self._provider.redirects:
-            raise Unredirectable(
-                "redirect_uri_mismatch", "this redirect_uri is not registered for the client"
-            )
+            raise Refused("redirect_uri_mismatch", "this redirect_uri is not registered for the client")
 
     def _ask(self, query: dict[str, str]) -> Ask:
         if needed(query, "response_type") != "code":
@@ -132,19 +126,18 @@ class Consent:
     def _challenge(self, query: dict[str, str]) -> str | None:
         """RFC 7636 section 4.3, S256 only: `plain` protects nothing, and is what a missing method means."""
         challenge, method = query.get("code_challenge"), query.get("code_challenge_method")
-        if challenge is None and method is None and not self._provider.ledger.rules.pkce_required:
+        if challenge is None and method is None and not self._provider.rules.pkce_required:
             return None
         if method != "S256" or not CHALLENGE.fullmatch(challenge or ""):
             raise Refused("invalid_request", "a code_challenge with code_challenge_method=S256 is needed")
         return challenge
 
     def _granted(self, ask: Ask, account: str, ticked: Iterable[str]) -> frozenset[str]:
-        exactly = self._provider.ledger.rules.grants_exactly
+        exactly = self._provider.rules.grants_exactly
         if exactly is not None:
             return exactly
-        chosen = (
-            frozenset(ticked) & frozenset(ask.scopes) if self._dialect.granular else frozenset(ask.scopes)
-        )
+        asked = frozenset(ask.scopes)
+        chosen = asked & frozenset(ticked) if self._dialect.granular else asked
         earlier = self._provider.ledger.granted(self._provider.kind.client.id, account)
         return chosen | earlier if ask.including_granted else chosen
 
@@ -173,7 +166,7 @@ class Consent:
     def _location(self, redirect_uri: str, state: str | None, answer: dict[str, str]) -> str:
         if state is not None:
             answer["state"] = state
-        if self._provider.ledger.rules.sends_iss:
+        if self._provider.rules.sends_iss:
             answer["iss"] = self._provider.kind.issuer  # RFC 9207 section 2: in errors too
         glue = "&" if urlsplit(redirect_uri).query else "?"
         return redirect_uri + glue + urlencode(answer)

@@ -58,9 +58,13 @@ class Provider:
     def _new_ledger(self) -> Ledger:
         return Ledger(self.clock, self._randomness, self.kind.rules, self.kind.marks)
 
+    @property
+    def rules(self) -> Rules:
+        return self.ledger.rules
+
     def change(self, **rules: Json) -> None:
         """Switch some rules, e.g. `change(reuse_grace=30)`. Raises UsageError."""
-        self.ledger.rules = self.ledger.rules.changed(**rules)
+        self.ledger.rules = self.rules.changed(**rules)
 
     def expire(self, account: str | None = None) -> int:
         """End access tokens now, of one account or of all; return how many."""

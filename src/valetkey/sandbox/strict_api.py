@@ -92,7 +92,7 @@ class StrictApi:
         items = [f"{access.account} item {number}" for number in range(first, first + PAGE_SIZE)]
         if int(page) == PAGES:
             return JSONResponse({"items": items, "next": None})
-        origin = self._provider.ledger.rules.next_links_to or self._base_url()
+        origin = self._provider.rules.next_links_to or self._base_url()
         link = f"{origin}/strict/api/pages?page={int(page) + 1}"
         return JSONResponse({"items": items, "next": link}, headers={"Link": f'<{link}>; rel="next"'})
 
