@@ -89,6 +89,17 @@ async def test_a_statement_says_how_many_rows_it_changed(store: Store) -> None:
         assert await tx.run("DELETE FROM leases WHERE name = 'nobody'") == 0
 
 
+async def test_many_rows_are_bound_by_number_too(store: Store) -> None:
+    async with store.transaction() as tx:
+        await tx.many(
+            "INSERT INTO leases (until, owner, name) VALUES ($3, $2, $1)", [("a", "me", 1), ("b", "me", 2)]
+        )
+    assert [(row["name"], row["until"]) for row in await store.all("SELECT * FROM leases")] == [
+        ("a", 1),
+        ("b", 2),
+    ]
+
+
 async def test_a_transaction_sees_its_own_writes_and_nobody_else_does(store: Store) -> None:
     async with store.transaction() as tx:
         await tx.run(ADD, "mine", "me", 1)

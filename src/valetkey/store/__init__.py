@@ -46,6 +46,10 @@ class Store(Reads, Protocol):
         """
         ...
 
+    async def erase_deleted(self) -> bool:
+        """See to it that no deleted secret stays on disk in a log of the store; False: try again later."""
+        ...
+
     async def aclose(self) -> None:
         """Finish what is running and close."""
         ...

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -26,9 +26,18 @@ _READER = ("query_only = ON",)  # a write outside a transaction is refused, not 
 
 
 @lru_cache(maxsize=512)
-def _sqlite_sql(sql: str) -> str:
-    """`$1` -> `?1`: Python's sqlite3 binds `$n` by order of appearance, not by number."""
-    return re.sub(r"\$(\d+)", r"?\1", sql)
+def _translated(sql: str) -> tuple[str, tuple[int, ...]]:
+    """`$2 … $1` -> `? … ?` and (1, 0): which value stands at each mark.
+
+    Python's sqlite3 takes `$1` and `?1` for names, and from 3.14 on refuses a sequence for names.
+    """
+    order = tuple(int(number) - 1 for number in re.findall(r"\$(\d+)", sql))
+    return re.sub(r"\$\d+", "?", sql), order
+
+
+def _bound(sql: str, values: Sequence[Value]) -> tuple[str, list[Value]]:
+    text, order = _translated(sql)
+    return text, [values[at] for at in order]
 
 
 @contextmanager
@@ -39,6 +48,10 @@ def _told(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         advice = _WHAT_TO_DO.get("_".join(name.split("_")[:2]))  # without the extended part: SQLITE_IOERR_…
+        if "decode to UTF-8" in str(
+            error
+        ):  # Python's own complaint about what the file holds; it has no name
+            name, advice = "SQLITE_CORRUPT", _WHAT_TO_DO["SQLITE_CORRUPT"]
         if advice is None:
             raise
         raise StoreError(f"{path}: {advice} ({name})") from None
@@ -63,7 +76,7 @@ class _Asking:
 
     async def all(self, sql: str, *values: Value) -> list[Row]:
         with _told(self._path):
-            return list(await self._connection.execute_fetchall(_sqlite_sql(sql), values))  # type: ignore[arg-type]  # sqlite3.Row is a mapping in all but name
+            return list(await self._connection.execute_fetchall(*_bound(sql, values)))  # type: ignore[arg-type]  # sqlite3.Row is a mapping in all but name
 
     async def one(self, sql: str, *values: Value) -> Row | None:
         rows = await self.all(sql, *values)
@@ -71,12 +84,14 @@ class _Asking:
 
     async def run(self, sql: str, *values: Value) -> int:
         with _told(self._path):
-            async with self._connection.execute(_sqlite_sql(sql), values) as cursor:
+            async with self._connection.execute(*_bound(sql, values)) as cursor:
                 return cursor.rowcount
 
     async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        text, order = _translated(sql)
+        ordered = [[row[at] for at in order] for row in rows]
         with _told(self._path):
-            async with self._connection.executemany(_sqlite_sql(sql), rows):
+            async with self._connection.executemany(text, ordered):
                 pass
 
 
