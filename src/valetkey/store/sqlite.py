@@ -29,7 +29,8 @@ _READER = ("query_only = ON",)  # a write outside a transaction is refused, not 
 def _translated(sql: str) -> tuple[str, tuple[int, ...]]:
     """`$2 … $1` -> `? … ?` and (1, 0): which value stands at each mark.
 
-    Python's sqlite3 takes `$1` and `?1` for names, and from 3.14 on refuses a sequence for names.
+    Python's sqlite3 takes `$1` for a name, early 3.12 takes `?1` for one too, and 3.14 refuses a
+    sequence for names. A plain `?` is the same everywhere.
     """
     order = tuple(int(number) - 1 for number in re.findall(r"\$(\d+)", sql))
     return re.sub(r"\$\d+", "?", sql), order
