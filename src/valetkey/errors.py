@@ -127,14 +127,16 @@ class CallError(ValetkeyError):
 class NeedsPerson(CallError):
     """A person has to open `link` before the call can go on.
 
-    `request` is the id of the access request, `wants` the sentence the person is shown.
+    `request` is the id of the access request, `wants` the sentence the person is shown. `resend`:
+    the call was sent and the upstream turned it away before doing anything, so it may be sent anew.
     """
 
-    def __init__(self, outcome: str, text: str, *, link: str, request: str, wants: str) -> None:
-        self.link, self.request, self.wants = link, request, wants
+    def __init__(
+        self, outcome: str, text: str, *, link: str, request: str, wants: str, resend: bool = False
+    ) -> None:
+        self.link, self.request, self.wants, self.resend = link, request, wants, resend
         super().__init__(outcome, text)
 
 
 class Replayed(CallError):
     """This call id was sent before; the stored outcome is all there is, and it is not sent again."""
-

@@ -178,11 +178,13 @@ class TokenSet:
     """The secrets behind a connection, and where they may go.
 
     `origins` are the scheme-and-authority strings (`https://slack.com`) this set may ever be sent
-    to; `overridden` says whether `[hosts]` replaced any of them when it was obtained.
+    to; `overridden` says whether `[hosts]` replaced any of them when it was obtained. Both times
+    are by our clock and counted from before the request was sent; no `expires_at`: not told.
     """
 
     access: Secret
     refresh: Secret | None
+    issued_at: int
     expires_at: int | None
     scopes: frozenset[str]
     origins: frozenset[str]

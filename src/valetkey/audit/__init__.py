@@ -74,7 +74,10 @@ class Audit:
         except Replayed:
             raise
         except NeedsPerson as need:
-            await record.asked(need)
+            if need.resend:
+                record.close(need.outcome)
+            else:
+                await record.asked(need)
             raise
         except CallError as error:
             record.close(error.outcome)
@@ -86,11 +89,14 @@ class Audit:
 
     async def close_left_open(self) -> int:
         """Close, as `unknown`, calls that a dead process opened; returns how many."""
-        async with self._store.transaction() as tx:
-            rows = await tx.all(_LEFT_OPEN, self._clock.now() - LEFT_OPEN)
-            items = [Pending(_closed_as_unknown(row), call=row["call"]) for row in rows]
-            await self._appender.append(tx, items)
-        return len(items)
+        rows = await self._store.all(
+            _LEFT_OPEN, self._clock.now() - LEFT_OPEN
+        )  # long: no writer waits for it
+        items = [Pending(_closed_as_unknown(row), call=row["call"]) for row in rows]
+        if items:
+            async with self._store.transaction() as tx:
+                await self._appender.append(tx, items)
+        return sum(item.written for item in items)
 
     async def _outcome_of(self, call: CallId) -> str:
         return await outcome_of(self._store, call)

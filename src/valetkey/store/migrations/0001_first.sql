@@ -89,7 +89,8 @@ CREATE TABLE token_sets (
   intent       TEXT,
   dead         TEXT,
   retry_at     BIGINT,
-  failures     BIGINT NOT NULL DEFAULT 0
+  failures     BIGINT NOT NULL DEFAULT 0,
+  since        BIGINT
 );
 
 CREATE TABLE connections (
@@ -145,7 +146,6 @@ CREATE TABLE flows (
   registration  TEXT NOT NULL,
   session       TEXT NOT NULL,
   state         TEXT NOT NULL,
-  connection    TEXT,
   until         BIGINT NOT NULL
 );
 

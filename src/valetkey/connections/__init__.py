@@ -1,0 +1,47 @@
+"""Connections: finding them, opening their tokens, making them, keeping them alive, ending them.
+
+`Connections` is the room's front; each of its parts is a file. Which connection a call needs, and
+what is missing for it, is decided in `needs`.
+"""
+
+from dataclasses import dataclass
+
+from valetkey.connections.authorize import Flows, Params, TurnedAway
+from valetkey.connections.connect import Confirming, Connecting
+from valetkey.connections.credentials import ConnectionCredentials
+from valetkey.connections.refresh import Refresher
+from valetkey.connections.registrations import Registrations, providers
+from valetkey.connections.revoke import AtProvider, Revocation, Revoked
+from valetkey.connections.rows import Rows
+from valetkey.manifest import Connector
+from valetkey.model import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Everything that can be done with connections, by part."""
+
+    rows: Rows
+    registrations: Registrations
+    flows: Flows
+    connecting: Connecting
+    refresher: Refresher
+    revocation: Revocation
+
+    def tokens(self, connection: Connection, connector: Connector) -> ConnectionCredentials:
+        """Return what egress asks for this connection's credential."""
+        return ConnectionCredentials(self.refresher, connection.token_set, connector)
+
+
+__all__ = [
+    "AtProvider",
+    "Confirming",
+    "ConnectionCredentials",
+    "Connections",
+    "Flows",
+    "Params",
+    "Registrations",
+    "Revoked",
+    "TurnedAway",
+    "providers",
+]

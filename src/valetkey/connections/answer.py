@@ -1,0 +1,110 @@
+"""How a token endpoint's answer is read: strictly, errors first, whatever the status says.
+
+Nothing of the answer's own text is kept but the error code: descriptions are written by others.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from valetkey.egress import Incoming
+from valetkey.errors import EgressAnswerLost, OAuthRefused
+from valetkey.manifest.schema_auth import OAuth2
+from valetkey.model import SECOND, Json, Secret
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_YEAR = 365 * 24 * 3600
+_LONGEST_WAIT = 15 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer. `lasts` is in milliseconds, None: not told; `scopes` None: as they were asked."""
+
+    access: Secret
+    refresh: Secret | None
+    lasts: int | None
+    scopes: frozenset[str] | None
+
+
+def read_answer(auth: OAuth2, reply: Incoming) -> Answer:
+    """Read the answer to a redemption or a refresh (RFC 6749 sections 5.1 and 5.2).
+
+    Raises OAuthRefused with the provider's code; EgressAnswerLost where a 2xx answer cannot be read:
+    the provider may have done its part.
+    """
+    body = _object(reply)
+    if refusal := _refusal(reply, body):
+        raise refusal
+    at = jmespath.search(auth.token_at, body) if auth.token_at else body
+    if not isinstance(at, Mapping):
+        raise EgressAnswerLost("the token endpoint's answer has no token where the manifest says")
+    access = _token(at.get("access_token"))
+    if access is None:
+        raise EgressAnswerLost("the token endpoint's answer holds no usable access token")
+    lasts = _lasts(at.get("expires_in", auth.expires))
+    return Answer(access, _token(at.get("refresh_token")), lasts, _scopes(auth, at.get("scope")))
+
+
+def read_revoked(ok: str | None, reply: Incoming) -> None:
+    """Read the answer to a revocation (RFC 7009 section 2.2). Raises OAuthRefused."""
+    body = _object(reply)
+    if refusal := _refusal(reply, body):
+        raise refusal
+    try:
+        fine = not ok or bool(jmespath.search(ok, body))
+    except JMESPathError:
+        fine = False
+    if not fine:
+        raise OAuthRefused("not_confirmed", reply.status)
+
+
+def _refusal(reply: Incoming, body: Mapping[str, Json]) -> OAuthRefused | None:
+    error = body.get("error")
+    if isinstance(error, str) or body.get("ok") is False or reply.status >= 300:
+        code = error if isinstance(error, str) and _CODE.fullmatch(error) else f"http_{reply.status}"
+        return OAuthRefused(code, reply.status, _retry_after(reply))
+    return None
+
+
+def _object(reply: Incoming) -> Mapping[str, Json]:
+    """The body as a JSON object; an empty one for anything else, so that no body is ever shown."""
+    try:
+        body = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _token(value: Json) -> Secret | None:
+    return Secret(value) if isinstance(value, str) and _TOKEN.fullmatch(value) else None
+
+
+def _lasts(value: Json) -> int | None:
+    """`expires_in` in milliseconds, clamped to a year: some send it as text, some send nonsense."""
+    if isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if math.isnan(seconds):
+        return None
+    return int(min(max(seconds, 0), _YEAR)) * SECOND
+
+
+def _scopes(auth: OAuth2, value: Json) -> frozenset[str] | None:
+    if not isinstance(value, str):
+        return None
+    return frozenset(part for part in re.split(rf"[\s{re.escape(auth.scope_separator)}]+", value) if part)
+
+
+def _retry_after(reply: Incoming) -> float | None:
+    text = reply.headers.get("retry-after", "")
+    return min(float(text), _LONGEST_WAIT) if text.isdecimal() and len(text) < 10 else None

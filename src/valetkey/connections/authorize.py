@@ -1,0 +1,153 @@
+"""A trip to a provider and back: state and PKCE made after consent, checked before anything is redeemed.
+
+What the trip is for, and what the person allowed, is kept for it unread; `needs` gives it a meaning.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from valetkey.connections.endpoint import oauth2
+from valetkey.errors import PageError
+from valetkey.manifest import Connector
+from valetkey.model import MINUTE, Clock, Ids, Json, Randomness, Registration
+from valetkey.store import Row, Store
+from valetkey.vault import Purpose, Vault
+
+LASTS = 10 * MINUTE
+_PURPOSE = "flow"
+_ONCE = ("state", "code", "iss", "error")
+
+Params = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A flow that came back with a code, checked and consumed. `luggage` is what was put in for it."""
+
+    request: str
+    registration: str
+    code: str
+    verifier: str
+    luggage: Json
+
+
+class TurnedAway(PageError):
+    """The provider sent the person back without a code; `request` is whose access request it was."""
+
+    def __init__(self, request: str, code: str) -> None:
+        self.request, self.code = request, code
+        text = "The provider did not give access. Nothing was connected; you can try again."
+        super().__init__(400, "No access was given", text)
+
+
+class Flows:
+    """Begins trips and receives them. One at a time for an access request: a new one replaces the last."""
+
+    def __init__(
+        self, store: Store, vault: Vault, ids: Ids, clock: Clock, randomness: Randomness, public_url: str
+    ) -> None:
+        self._store, self._vault, self._ids, self._clock = store, vault, ids, clock
+        self._randomness, self._public_url = randomness, public_url
+
+    def redirect_uri(self, registration: str) -> str:
+        """The one redirect URI of a registration: a constant, never built from a request."""
+        return f"{self._public_url}/callback/{registration}"
+
+    async def begin(
+        self,
+        request: str,
+        session: str,
+        connector: Connector,
+        client: Registration,
+        scopes: frozenset[str],
+        luggage: Mapping[str, Json],
+    ) -> str:
+        """Store a new flow bound to a browser's session; return the provider's URL to send it to."""
+        state, verifier = self._random(), self._random(48)
+        flow = self._ids.new("flw")
+        sealed = {"verifier": verifier, "luggage": dict(luggage), "connector": connector.name}
+        values = (request, flow, client.name, session, self._digest(state), self._clock.now() + LASTS)
+        async with self._store.transaction() as tx:
+            last = await tx.one("SELECT id FROM flows WHERE request = $1", request)
+            if last:
+                await self._vault.forget(tx, _PURPOSE, last["id"])
+            await tx.run(_BEGIN, *values)
+            await self._vault.put(tx, _PURPOSE, flow, sealed)
+        return self._authorize_url(connector, client, scopes, state, verifier)
+
+    async def receive(
+        self, registration: str, params: Params, session: str, issuers: Mapping[str, str | None]
+    ) -> Trip:
+        """Check a callback, then consume its flow: a wrong one must not burn the right one.
+
+        `issuers` maps a connector's name to the `iss` its provider has to send (RFC 9207), if any.
+        Raises PageError 400, 403; TurnedAway when the provider sent an error.
+        """
+        found = _once(params)
+        row = await self._found(registration, found, session)
+        sealed = (await self._vault.open(self._store, _PURPOSE, row["id"])).content
+        expected = issuers.get(sealed["connector"])
+        if expected is not None and found.get("iss") != expected:
+            raise _refused()
+        await self._consume(row)
+        if "code" not in found:
+            raise TurnedAway(row["request"], found.get("error", "no_code"))
+        return Trip(row["request"], registration, found["code"], sealed["verifier"], sealed["luggage"])
+
+    async def _found(self, registration: str, found: Mapping[str, str], session: str) -> Row:
+        row = await self._store.one(_FLOW, self._digest(found.get("state", "")), self._clock.now())
+        if row is None or row["registration"] != registration:
+            raise _refused()
+        if row["session"] != session:
+            raise PageError(403, "This is not your link", "Open the link in the browser where you began.")
+        return row
+
+    async def _consume(self, row: Row) -> None:
+        async with self._store.transaction() as tx:
+            if not await tx.run("DELETE FROM flows WHERE id = $1", row["id"]):
+                raise PageError(400, "Already used", "This answer of the provider was used already.")
+            await self._vault.forget(tx, _PURPOSE, row["id"])
+
+    def _authorize_url(
+        self, connector: Connector, client: Registration, scopes: frozenset[str], state: str, verifier: str
+    ) -> str:
+        auth = oauth2(connector)
+        more = dict(auth.authorize_params)
+        more[auth.scope_param] = auth.scope_separator.join(sorted(scopes))
+        if auth.pkce != "off":
+            more |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
+        redirect_uri = self.redirect_uri(client.name)
+        url: str = prepare_grant_uri(
+            auth.authorize_url, client.client_id, "code", redirect_uri=redirect_uri, state=state, **more
+        )
+        return url
+
+    def _random(self, size: int = 32) -> str:
+        return base64.urlsafe_b64encode(self._randomness(size)).decode().rstrip("=")
+
+    def _digest(self, state: str) -> str:
+        return self._vault.keys.server(Purpose.LOOKUP).digest(f"state {state}")
+
+
+def _once(params: Params) -> dict[str, str]:
+    """The parameters a callback may carry, each once (RFC 6749 section 3.1)."""
+    names = [name for name, _ in params if name in _ONCE]
+    if len(names) != len(set(names)) or ("code" in names) == ("error" in names):
+        raise _refused()
+    return {name: value for name, value in params if name in _ONCE}
+
+
+def _refused() -> PageError:
+    text = "This answer does not belong to anything you began here, or it came too late. Open the link again."
+    return PageError(400, "This did not work", text)
+
+
+_BEGIN = """
+INSERT INTO flows (request, id, registration, session, state, until) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (request) DO UPDATE SET id = excluded.id, registration = excluded.registration,
+  session = excluded.session, state = excluded.state, until = excluded.until"""
+_FLOW = "SELECT request, id, registration, session FROM flows WHERE state = $1 AND until > $2"

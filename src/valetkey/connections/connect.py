@@ -1,0 +1,171 @@
+"""From a code to a connection: redeemed, sealed, named by `whoami`, confirmed by its person.
+
+Until the person says that the account is theirs the connection is `confirming`: sealed, unused.
+"""
+
+from dataclasses import dataclass, replace
+
+from anyio.abc import TaskGroup
+
+from valetkey.audit import Audit
+from valetkey.connections.answer import Answer
+from valetkey.connections.authorize import Trip
+from valetkey.connections.detached import Flight
+from valetkey.connections.endpoint import TokenEndpoint
+from valetkey.connections.registrations import Registrations
+from valetkey.connections.rows import Rows
+from valetkey.connections.tokensets import TokenSets
+from valetkey.egress import Credential, Egress, Outgoing
+from valetkey.errors import CallError, EgressError, OAuthRefused, PageError
+from valetkey.manifest import Account, Connector, whoami
+from valetkey.manifest.replies import Reply
+from valetkey.manifest.requests import Request
+from valetkey.model import Clock, Connection, ConnectionState, Ids, Json, Principal, Secret, TokenSet
+from valetkey.store import Store, Transaction
+from valetkey.vault import Vault
+
+_PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """A connection waiting for its person's word, and what they allowed when they set out."""
+
+    connection: Connection
+    luggage: Json
+
+
+class Connecting:
+    """Makes connections of trips that came back."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        egress: Egress,
+        endpoint: TokenEndpoint,
+        registrations: Registrations,
+        rows: Rows,
+        sets: TokenSets,
+        audit: Audit,
+        ids: Ids,
+        clock: Clock,
+        tasks: TaskGroup,
+    ) -> None:
+        self._store, self._vault, self._egress, self._endpoint = store, vault, egress, endpoint
+        self._registrations, self._rows, self._sets, self._audit = registrations, rows, sets, audit
+        self._ids, self._clock, self._tasks = ids, clock, tasks
+
+    async def arrive(
+        self, trip: Trip, principal: Principal, connector: Connector, asked: frozenset[str], redirect_uri: str
+    ) -> Connection:
+        """Redeem a trip's code and seal what comes, whatever becomes of the browser that brought it.
+
+        Raises PageError 502 when the provider does not answer or refuses.
+        """
+
+        async def work() -> Connection:
+            return await self._arrive(trip, principal, connector, asked, redirect_uri)
+
+        try:
+            return await Flight.begin(self._tasks, work).landed()
+        except (OAuthRefused, EgressError, CallError):
+            text = f"{connector.title} did not complete the connection. Nothing was connected; try again."
+            raise PageError(502, "This did not work", text) from None
+
+    async def _arrive(
+        self, trip: Trip, principal: Principal, connector: Connector, asked: frozenset[str], redirect_uri: str
+    ) -> Connection:
+        client = await self._registrations.get(self._store, trip.registration)
+        sent = self._clock.now()
+        answer = await self._endpoint.redeem(
+            connector, client, code=trip.code, verifier=trip.verifier, redirect_uri=redirect_uri
+        )
+        tokens = self._tokens(answer, connector, client.name, asked, sent)
+        connection = await self._sealed(tokens, principal, connector, trip)
+        return await self._named(connection, connector, tokens)
+
+    def _tokens(
+        self, answer: Answer, connector: Connector, client: str, asked: frozenset[str], sent: int
+    ) -> TokenSet:
+        return TokenSet(
+            access=answer.access,
+            refresh=answer.refresh,
+            issued_at=sent,
+            expires_at=None if answer.lasts is None else sent + answer.lasts,
+            scopes=asked if answer.scopes is None else answer.scopes,  # RFC 6749 section 5.1
+            origins=connector.origins,
+            registration=client,
+            connectors=frozenset({connector.name}),
+            overridden=self._egress.overridden(connector.origins),
+        )
+
+    async def _sealed(
+        self, tokens: TokenSet, principal: Principal, connector: Connector, trip: Trip
+    ) -> Connection:
+        connection = Connection(
+            id=self._ids.new("con"),
+            principal=principal,
+            connector=connector.name,
+            registration=tokens.registration,
+            state=ConnectionState.PENDING,
+            token_set=self._ids.new("tok"),
+            scopes=tokens.scopes,
+        )
+        async with self._store.transaction() as tx:
+            receipt = await self._sets.put(tx, connection.token_set, tokens)
+            await self._rows.insert(tx, connection)
+            await self._vault.put(
+                tx, _PENDING, connection.id, {"request": trip.request, "luggage": trip.luggage}
+            )
+            state = ConnectionState.CONFIRMING
+            await self._rows.to(tx, connection, state, by="person", facts=receipt.facts())
+        return replace(connection, state=state)
+
+    async def _named(self, connection: Connection, connector: Connector, tokens: TokenSet) -> Connection:
+        account = await self._whoami(connector, tokens)
+        if account is None:
+            return connection
+        async with self._store.transaction() as tx:
+            await self._rows.set_account(tx, connection.id, account.id, account.label)
+        return replace(connection, account=self._rows.account_digest(account.id), label=account.label)
+
+    async def _whoami(self, connector: Connector, tokens: TokenSet) -> Account | None:
+        header = {"Authorization": Secret(f"Bearer {tokens.access.reveal()}")}
+        credential = Credential(header, tokens.origins, 1)
+
+        async def send(request: Request) -> Reply:
+            return await self._egress.send(Outgoing(*request), origins=tokens.origins, credential=credential)
+
+        return await whoami(connector, send)
+
+    async def confirming(self, request: str, principal: Principal) -> Confirming:
+        """Return the connection that waits for a person's word on an access request.
+
+        Raises PageError 404 when there is none.
+        """
+        for connection in await self._rows.in_state(principal, ConnectionState.CONFIRMING):
+            content = (await self._vault.open(self._store, _PENDING, connection.id)).content
+            if content["request"] == request:
+                return Confirming(await self._rows.labelled(self._store, connection), content["luggage"])
+        text = "There is no connection waiting for you here. Open the link again."
+        raise PageError(404, "Nothing to confirm", text)
+
+    async def replaced(self, connection: Connection) -> Connection | None:
+        """Return the person's earlier connection to the same account, which this one would renew."""
+        live = await self._rows.live(connection.principal, connection.connector)
+        same = [old for old in live if old.account and old.account == connection.account]
+        return same[0] if same else None
+
+    async def settle(self, tx: Transaction, connection: Connection, old: Connection | None) -> Connection:
+        """Make a confirmed connection count; an earlier one to the same account keeps its id and grants."""
+        await self._vault.forget(tx, _PENDING, connection.id)
+        if old is None:
+            await self._rows.to(tx, connection, ConnectionState.CONNECTED, by="person")
+            return replace(connection, state=ConnectionState.CONNECTED)
+        forgotten = await self._sets.forget(tx, old.token_set, "replaced")
+        await self._rows.replace_tokens(tx, old.id, connection.token_set, connection.scopes)
+        facts = {**forgotten, "tokens_of": connection.id}
+        await self._rows.to(tx, old, ConnectionState.CONNECTED, by="person", facts=facts)
+        await self._rows.to(tx, connection, ConnectionState.REVOKED, by="person", reason="renewed_another")
+        return replace(old, state=ConnectionState.CONNECTED, token_set=connection.token_set)

@@ -1,0 +1,37 @@
+"""What egress puts on a request for a connection: its token, opened and fresh, bound to its origins."""
+
+from valetkey.connections.refresh import Refresher
+from valetkey.connections.renewal import reconnect
+from valetkey.connections.tokensets import Held
+from valetkey.egress import Credential
+from valetkey.errors import IntegrityError
+from valetkey.manifest import Connector
+from valetkey.model import Secret
+
+
+class ConnectionCredentials:
+    """The credentials of one token set at one connector, for `Egress.to`."""
+
+    def __init__(self, refresher: Refresher, token_set: str, connector: Connector) -> None:
+        self._refresher, self._token_set, self._connector = refresher, token_set, connector
+
+    async def current(self) -> Credential:
+        """Return the credential to send now. Raises CallError `reconnect` or `unavailable`."""
+        return await self._usable(0)
+
+    async def renewed(self, refused: Credential) -> Credential | None:
+        """Return a newer credential than the refused one. Raises CallError as `current` does."""
+        return await self._usable(refused.version)
+
+    async def _usable(self, refused: int) -> Credential:
+        try:
+            held = await self._refresher.usable(self._token_set, self._connector, refused=refused)
+        except IntegrityError:
+            # Changed origins, another `[hosts]`, a damaged row: whichever it is, nothing is sent.
+            raise reconnect(self._connector) from None
+        return _credential(held)
+
+
+def _credential(held: Held) -> Credential:
+    header = {"Authorization": Secret(f"Bearer {held.tokens.access.reveal()}")}
+    return Credential(header, held.tokens.origins, held.version)

@@ -1,0 +1,79 @@
+"""The operator's clients at providers: which one a connector uses, with its secret from the vault."""
+
+import json
+import re
+from collections.abc import Iterable
+
+from valetkey.audit import Audit
+from valetkey.errors import CallError, UsageError
+from valetkey.manifest import Connector
+from valetkey.model import AuditEvent, Clock, Outcome, Principal, Registration, Secret
+from valetkey.store import Reads, Row, Transaction
+from valetkey.vault import Vault
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SECRET = "client_secret"  # noqa: S105 - the vault's purpose for it
+
+
+class Registrations:
+    """Adds and finds registrations. A name is fixed for good: it is part of the redirect URI."""
+
+    def __init__(self, vault: Vault, audit: Audit, clock: Clock) -> None:
+        self._vault, self._audit, self._clock = vault, audit, clock
+
+    async def add(self, tx: Transaction, new: Registration, by: Principal) -> None:
+        """Store a registration, its secret sealed. Raises UsageError: the name is taken or unusable."""
+        if not _NAME.fullmatch(new.name):
+            raise UsageError(
+                f"`{new.name}` cannot be a registration's name: use a-z, 0-9 and dashes (63 at most)"
+            )
+        if await tx.one("SELECT 1 FROM registrations WHERE name = $1", new.name):
+            raise UsageError(f"there is a registration named `{new.name}` already; choose another --name")
+        ceiling = None if new.scopes is None else json.dumps(sorted(new.scopes))
+        values = (new.name, new.provider, new.client_id, ceiling, self._clock.now())
+        await tx.run("INSERT INTO registrations VALUES ($1, $2, $3, $4, $5)", *values)
+        facts = {"registration": new.name, "provider": new.provider, "client_id": new.client_id}
+        if new.secret is not None:
+            facts |= (await self._vault.put(tx, _SECRET, new.name, new.secret.reveal())).facts()
+        await self._audit.append(tx, AuditEvent("registration.added", "person", by, None, facts))
+
+    async def get(self, db: Reads, name: str) -> Registration:
+        """Return a registration with its secret. Raises UsageError when there is none of that name."""
+        row = await db.one(
+            "SELECT name, provider, client_id, scopes FROM registrations WHERE name = $1", name
+        )
+        if row is None:
+            raise UsageError(f"there is no registration named `{name}`")
+        sealed = await db.one("SELECT 1 FROM sealed WHERE purpose = $1 AND id = $2", _SECRET, name)
+        secret = Secret((await self._vault.open(db, _SECRET, name)).content) if sealed else None
+        return _registration(row, secret)
+
+    async def for_connector(self, db: Reads, connector: Connector) -> Registration:
+        """Return the oldest registration at a connector's provider.
+
+        Raises CallError `failed`, saying what the operator has to do, when there is none.
+        """
+        sql = "SELECT name FROM registrations WHERE provider = $1 ORDER BY created, name"
+        row = await db.one(sql, connector.provider)
+        if row is None:
+            text = (
+                f"This server has no client at {connector.title}'s provider yet. Its operator adds one with "
+                f"`valetkey registrations add {connector.provider}`; until then this tool cannot work."
+            )
+            raise CallError(Outcome.FAILED, text)
+        return await self.get(db, row["name"])
+
+    async def all(self, db: Reads) -> list[Registration]:
+        """Return every registration by name, without secrets."""
+        rows = await db.all("SELECT name, provider, client_id, scopes FROM registrations ORDER BY name")
+        return [_registration(row, None) for row in rows]
+
+
+def providers(connectors: Iterable[Connector]) -> list[str]:
+    """The names a registration's provider can have."""
+    return sorted({connector.provider for connector in connectors})
+
+
+def _registration(row: Row, secret: Secret | None) -> Registration:
+    ceiling = None if row["scopes"] is None else frozenset(json.loads(row["scopes"]))
+    return Registration(row["name"], row["provider"], row["client_id"], secret, ceiling)

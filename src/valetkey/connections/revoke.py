@@ -1,0 +1,102 @@
+"""Ending a connection: unusable at once everywhere, then given back at the provider, and its answer told."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from valetkey.audit import Audit
+from valetkey.connections.endpoint import TokenEndpoint, oauth2
+from valetkey.connections.registrations import Registrations
+from valetkey.connections.rows import Rows
+from valetkey.connections.tokensets import TokenSets
+from valetkey.egress import Egress
+from valetkey.errors import EgressError, IntegrityError, OAuthRefused, UsageError
+from valetkey.manifest import Catalog, Connector
+from valetkey.model import AuditEvent, Connection, ConnectionState, TokenSet
+from valetkey.store import Store
+
+
+class AtProvider(StrEnum):
+    """What became of the tokens at the provider."""
+
+    REVOKED = "revoked"
+    NOT_SUPPORTED = "not_supported"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """How a revocation went, with the sentence its person is told."""
+
+    at_provider: AtProvider
+    told: str
+
+
+class Revocation:
+    """Revokes connections."""
+
+    def __init__(
+        self,
+        store: Store,
+        sets: TokenSets,
+        rows: Rows,
+        registrations: Registrations,
+        endpoint: TokenEndpoint,
+        egress: Egress,
+        audit: Audit,
+        catalog: Catalog,
+    ) -> None:
+        self._store, self._sets, self._rows, self._registrations = store, sets, rows, registrations
+        self._endpoint, self._egress, self._audit, self._catalog = endpoint, egress, audit, catalog
+
+    async def revoke(self, connection: Connection, by: str) -> Revoked:
+        """End a connection. Raises UsageError when it has ended already."""
+        connector = self._catalog.connectors.get(connection.connector)
+        tokens = await self._end(connection, connector, by)
+        await self._store.erase_deleted()
+        result = await self._give_back(connection, connector, tokens)
+        facts = {"connection": connection.id, "at_provider": result.at_provider}
+        await self._audit.note(
+            AuditEvent("connection.given_back", "system", connection.principal, None, facts)
+        )
+        return result
+
+    async def _end(self, connection: Connection, connector: Connector | None, by: str) -> TokenSet | None:
+        """In one transaction: the row says revoked and the secrets are gone; from here no call can use it."""
+        async with self._store.transaction() as tx:
+            now = await self._rows.get(tx, connection.id)
+            if now is None or now.state is ConnectionState.REVOKED:
+                raise UsageError("this connection has ended already")
+            tokens = None
+            if connector is not None:
+                try:
+                    overridden = self._egress.overridden(connector.origins)
+                    held = await self._sets.read(tx, now.token_set, connector, overridden=overridden)
+                    tokens = held.tokens
+                except IntegrityError:
+                    pass  # it cannot be opened to be given back; it goes all the same
+            facts = await self._sets.forget(tx, now.token_set, "revoked")
+            await self._rows.to(tx, now, ConnectionState.REVOKED, by=by, facts=facts)
+            return tokens
+
+    async def _give_back(
+        self, connection: Connection, connector: Connector | None, tokens: TokenSet | None
+    ) -> Revoked:
+        if connector is None or tokens is None:
+            return Revoked(AtProvider.FAILED, "It has ended here. Remove it at the provider as well.")
+        how = oauth2(connector).revoke
+        if how is None or not how.supported:
+            told = (
+                how.tell
+                if how and how.tell
+                else "The provider has no way to be told; remove it there as well."
+            )
+            return Revoked(AtProvider.NOT_SUPPORTED, f"It has ended here. {told}")
+        client = await self._registrations.get(self._store, connection.registration)
+        try:
+            await self._endpoint.revoke(connector, client, tokens)
+        except (OAuthRefused, EgressError):
+            told = f"It has ended here, but {connector.title} did not confirm. Remove it there as well."
+            return Revoked(AtProvider.FAILED, told)
+        return Revoked(
+            AtProvider.REVOKED, f"It has ended here, and {connector.title} confirmed that its access is gone."
+        )

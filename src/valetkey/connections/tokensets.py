@@ -1,0 +1,115 @@
+"""Token sets at rest: sealed with, and bound to, the origins they may be sent to.
+
+A set got under other origins, or under other `[hosts]`, does not open: its person reconnects.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from valetkey.errors import IntegrityError
+from valetkey.manifest import Connector
+from valetkey.model import Json, Secret, TokenSet
+from valetkey.store import Reads, Row, Transaction
+from valetkey.vault import COLUMNS, Receipt, Vault
+
+PURPOSE = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A token set as it stands: its tokens, the version they have, and the row of its lease and clock."""
+
+    id: str
+    tokens: TokenSet
+    version: int
+    row: Row
+
+    @property
+    def dead(self) -> str | None:
+        """Why no call can use this set any more, or None."""
+        reason: str | None = self.row["dead"]
+        return reason
+
+
+class OriginsChanged(IntegrityError):
+    """A token set belongs to other origins than the ones it would be sent to now."""
+
+
+class TokenSets:
+    """Puts token sets into the vault and opens them for the origins they were got for."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def put(self, tx: Transaction, key: str, tokens: TokenSet) -> Receipt:
+        """Seal a token set under its origins; its row in `token_sets` is there already or made now."""
+        await tx.run(_NEW_ROW, key, tokens.expires_at)
+        bound = bound_to(tokens.origins, tokens.registration, overridden=tokens.overridden)
+        return await self._vault.put(tx, PURPOSE, key, _content(tokens), bound=bound)
+
+    async def read(self, db: Reads, key: str, connector: Connector, *, overridden: bool) -> Held:
+        """Open a token set for a connector's origins.
+
+        Raises OriginsChanged when it belongs to others; IntegrityError when it is gone or changed.
+        """
+        row = await db.one(_READ, key)
+        if row is None:
+            raise IntegrityError("the tokens of this connection are gone")
+        content, version, bound = self._vault.opened(PURPOSE, key, row)
+        tokens = _tokens(content)
+        if bound != bound_to(connector.origins, tokens.registration, overridden=overridden):
+            raise OriginsChanged("the connector's addresses changed since this connection was made")
+        return Held(key, tokens, version, row)
+
+    async def forget(self, tx: Transaction, key: str, reason: str) -> Mapping[str, Json]:
+        """Remove the secrets, keep the row; returns the facts for the audit."""
+        await self._vault.forget(tx, PURPOSE, key)
+        await tx.run("UPDATE token_sets SET dead = $1, intent = NULL WHERE id = $2", reason, key)
+        return {"forgotten": PURPOSE, "record": key}
+
+
+def bound_to(origins: frozenset[str], registration: str, *, overridden: bool) -> str:
+    """The digest that ties a token set to where it may go (SHA-256, hex)."""
+    text = json.dumps([sorted(origins), registration, overridden])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(tokens: TokenSet) -> Json:
+    return {
+        "access": tokens.access.reveal(),
+        "refresh": tokens.refresh.reveal() if tokens.refresh else None,
+        "issued_at": tokens.issued_at,
+        "expires_at": tokens.expires_at,
+        "scopes": sorted(tokens.scopes),
+        "origins": sorted(tokens.origins),
+        "registration": tokens.registration,
+        "connectors": sorted(tokens.connectors),
+        "overridden": tokens.overridden,
+    }
+
+
+def _tokens(content: Json) -> TokenSet:
+    return TokenSet(
+        access=Secret(content["access"]),
+        refresh=Secret(content["refresh"]) if content["refresh"] else None,
+        issued_at=content["issued_at"],
+        expires_at=content["expires_at"],
+        scopes=frozenset(content["scopes"]),
+        origins=frozenset(content["origins"]),
+        registration=content["registration"],
+        connectors=frozenset(content["connectors"]),
+        overridden=content["overridden"],
+    )
+
+
+_NEW_ROW = """
+INSERT INTO token_sets (id, expires_at) VALUES ($1, $2)
+ON CONFLICT (id) DO UPDATE SET
+  expires_at = excluded.expires_at, dead = NULL, failures = 0, since = NULL, retry_at = NULL,
+  lease_owner = NULL, lease_until = NULL, intent = NULL"""
+_READ = f"""
+SELECT t.id, t.expires_at, t.lease_owner, t.lease_until, t.intent, t.dead, t.retry_at, t.failures, t.since,
+  {COLUMNS}
+FROM token_sets t JOIN sealed s ON s.purpose = 'token' AND s.id = t.id WHERE t.id = $1"""  # noqa: S608 - constants

@@ -1,0 +1,137 @@
+"""Grants: which actor may use which tools on a principal's connections, until when.
+
+A grant names tools (`gmail.list_unread`), a whole connector (`gmail.*`) or an effect (`gmail:read`);
+a tool that destroys is covered only by its own name, which a person has ticked.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from valetkey.audit import Audit
+from valetkey.errors import UsageError
+from valetkey.manifest import Tool
+from valetkey.model import HOUR, Actor, AuditEvent, Clock, Effect, Grant, Ids, Principal
+from valetkey.store import Reads, Row, Store, Transaction
+
+LASTS: dict[str, int | None] = {
+    "1 hour": HOUR,
+    "8 hours": 8 * HOUR,
+    "30 days": 30 * 24 * HOUR,
+    "until I revoke": None,
+}
+"""What a person picks from, in the order it is shown; milliseconds, or None for no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person decided on a page: tools they allowed, tools they refused, for how long."""
+
+    tools: frozenset[str]
+    refused: frozenset[str]
+    lasts: int | None
+
+
+class Grants:
+    """Stores, reads and ends grants."""
+
+    def __init__(self, store: Store, audit: Audit, ids: Ids, clock: Clock) -> None:
+        self._store, self._audit, self._ids, self._clock = store, audit, ids, clock
+
+    async def give(
+        self, tx: Transaction, principal: Principal, actor: str, connections: Iterable[str], given: Given
+    ) -> Grant:
+        """Store a grant in the caller's transaction, and the fact of it in the audit."""
+        now = self._clock.now()
+        until = None if given.lasts is None else now + given.lasts
+        grant = Grant(
+            self._ids.new("grt"),
+            principal,
+            actor,
+            frozenset(connections),
+            given.tools,
+            given.refused,
+            until,
+            now,
+        )
+        lists = (_text(grant.connections), _text(grant.tools), _text(grant.refused))
+        values = (grant.id, principal.issuer, principal.subject, actor, *lists, until, now)
+        await tx.run("INSERT INTO grants VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)", *values)
+        await self._audit.append(tx, _event("grant.given", "person", grant))
+        return grant
+
+    async def covers(self, principal: Principal, actor: str, connection: str, tool: Tool) -> bool:
+        """Whether a live grant lets this actor use this tool on this connection now."""
+        live = await self._live(self._store, principal, actor)
+        return any(connection in grant.connections and _names(grant, tool) for grant in live)
+
+    async def refused(self, principal: Principal, actor: str) -> frozenset[str]:
+        """The tools a person refused this actor and has not allowed since."""
+        refused: set[str] = set()
+        for grant in await self._live(self._store, principal, actor):
+            refused = (refused - grant.tools) | grant.refused
+        return frozenset(refused)
+
+    async def of(self, principal: Principal) -> list[Grant]:
+        """A principal's live grants, newest first."""
+        sql = f"{_LIVE} AND issuer = $2 AND subject = $3 ORDER BY id DESC"
+        return [_grant(row) for row in await self._store.all(sql, *self._who(principal))]
+
+    async def revoke(self, principal: Principal, grant_id: str, by: str = "person") -> Grant:
+        """End one of a principal's grants at once. Raises UsageError when they have no such live grant."""
+        found = f"{_LIVE} AND issuer = $2 AND subject = $3 AND id = $4"
+        async with self._store.transaction() as tx:
+            row = await tx.one(found, *self._who(principal), grant_id)
+            if row is None:
+                raise UsageError("there is no such grant, or it has ended already")
+            await tx.run("UPDATE grants SET revoked = $1 WHERE id = $2", self._clock.now(), grant_id)
+            await self._audit.append(tx, _event("grant.revoked", by, _grant(row)))
+        return _grant(row)
+
+    async def _live(self, db: Reads, principal: Principal, actor: str) -> list[Grant]:
+        sql = f"{_LIVE} AND issuer = $2 AND subject = $3 AND actor = $4 ORDER BY id"
+        return [_grant(row) for row in await db.all(sql, *self._who(principal), actor)]
+
+    def _who(self, principal: Principal) -> tuple[int, str, str]:
+        return self._clock.now(), principal.issuer, principal.subject
+
+
+def _names(grant: Grant, tool: Tool) -> bool:
+    if tool.name in grant.tools:
+        return True
+    if tool.effect is Effect.DESTROY or tool.name in grant.refused:
+        return False
+    connector = tool.connector.name
+    return f"{connector}.*" in grant.tools or f"{connector}:{tool.effect}" in grant.tools
+
+
+def _text(names: Iterable[str]) -> str:
+    return json.dumps(sorted(names))
+
+
+def _grant(row: Row) -> Grant:
+    connections, tools, refused = (
+        frozenset(json.loads(row[name])) for name in ("connections", "tools", "refused")
+    )
+    principal = Principal(row["issuer"], row["subject"])
+    return Grant(
+        row["id"], principal, row["actor"], connections, tools, refused, row["until"], row["created"]
+    )
+
+
+def _event(kind: str, by: str, grant: Grant) -> AuditEvent:
+    facts = {
+        "grant": grant.id,
+        "connections": sorted(grant.connections),
+        "tools": sorted(grant.tools),
+        "refused": sorted(grant.refused),
+        "until": grant.until,
+    }
+    return AuditEvent(kind, by, grant.principal, Actor(grant.actor), facts)
+
+
+_LIVE = """
+SELECT id, issuer, subject, actor, connections, tools, refused, until, created
+FROM grants WHERE revoked IS NULL AND (until IS NULL OR until > $1)"""
+
+__all__ = ["LASTS", "Given", "Grants"]

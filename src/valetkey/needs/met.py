@@ -1,0 +1,69 @@
+"""Whether everything a call needs is there; if not, the one link behind which a person can change that."""
+
+from valetkey.connections import Connections
+from valetkey.errors import CallError, NeedsPerson
+from valetkey.grants import Grants
+from valetkey.manifest import Tool
+from valetkey.model import Caller, Connection, ConnectionState, Outcome
+from valetkey.needs.requests import AccessRequest, Requests
+
+_MISSING = {
+    Outcome.NOT_CONNECTED: "{title} is not connected for the person you act for.",
+    Outcome.RECONNECT: "The person's access to {title} has ended and has to be renewed.",
+    Outcome.INSUFFICIENT_SCOPE: "The person's connection to {title} does not include what this tool needs.",
+    Outcome.NOT_GRANTED: "The person has not allowed you to use {tool}.",
+}
+
+
+class Needs:
+    """Finds the connection of a call, or says what is missing."""
+
+    def __init__(self, connections: Connections, grants: Grants, requests: Requests) -> None:
+        self._connections, self._grants, self._requests = connections, grants, requests
+
+    async def met(self, caller: Caller, tool: Tool) -> Connection:
+        """Return the connection to use. Raises NeedsPerson with the link, CallError `ambiguous`."""
+        live = await self._connections.rows.live(caller.principal, tool.connector.name)
+        working = [connection for connection in live if connection.state is ConnectionState.CONNECTED]
+        if not working:
+            await self._connections.registrations.for_connector(self._connections.rows.store, tool.connector)
+            outcome = Outcome.RECONNECT if live else Outcome.NOT_CONNECTED
+            raise await self.missing(caller, tool, outcome, live[-1] if live else None)
+        connection = await self._only(working, tool)
+        if not tool.scopes <= tool.connector.satisfied(connection.scopes):
+            raise await self.missing(caller, tool, Outcome.INSUFFICIENT_SCOPE, connection)
+        if not await self._grants.covers(caller.principal, caller.actor.client, connection.id, tool):
+            raise await self.missing(caller, tool, Outcome.NOT_GRANTED, connection)
+        return connection
+
+    async def missing(
+        self, caller: Caller, tool: Tool, outcome: Outcome, about: Connection | None, *, resend: bool = False
+    ) -> NeedsPerson:
+        """Return the error that carries the link for what is missing.
+
+        `resend`: the upstream turned the call away before doing anything, so it may be sent anew.
+        """
+        request = await self._requests.find_or_make(caller, tool.name, outcome, about.id if about else None)
+        return self._asking(request, tool, resend=resend)
+
+    def _asking(self, request: AccessRequest, tool: Tool, *, resend: bool) -> NeedsPerson:
+        link, title = self._requests.link(request), tool.connector.title
+        said = _MISSING[request.outcome].format(title=title, tool=tool.name)
+        text = (
+            f"{said} Give them this link, which only they can use, signed in as themselves: {link} . "
+            f"When they say it is done, call {tool.name} again with the same arguments."
+        )
+        wants = f"{title}: {tool.title}. Open the page to see which agent asks, and decide."
+        return NeedsPerson(request.outcome, text, link=link, request=request.id, wants=wants, resend=resend)
+
+    async def _only(self, working: list[Connection], tool: Tool) -> Connection:
+        if len(working) == 1:
+            return working[0]
+        rows = self._connections.rows
+        labels = [
+            (await rows.labelled(rows.store, connection)).label or connection.id for connection in working
+        ]
+        text = (
+            f"There are several {tool.connector.title} accounts: {', '.join(labels)}. Ask which one is meant."
+        )
+        raise CallError(Outcome.AMBIGUOUS, text)

@@ -1,0 +1,180 @@
+"""Access requests: what one caller still needs from a person, as one row and one link.
+
+The link's handle is a look-up key with an HMAC, not a credential: the page behind it asks who is there.
+"""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass, replace
+
+import anyio
+
+from valetkey.audit import Audit
+from valetkey.errors import CallError, PageError
+from valetkey.model import MINUTE, Actor, AuditEvent, Caller, Clock, Ids, Outcome, Principal
+from valetkey.store import Reads, Row, Store, Transaction
+from valetkey.vault import KeyRing, Purpose
+
+LASTS = 10 * MINUTE
+MOST_OPEN = 50
+"""How many open requests one person can have: an agent cannot bury them."""
+
+_PREFIX = "req_"
+_MAC = 16
+_POLL = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """One need of one caller. `outcome` says what is missing; `connection` is the one it is about, if any."""
+
+    id: str
+    principal: Principal
+    actor: str
+    outcome: Outcome
+    tool: str
+    connection: str | None
+    state: str
+    until: int
+
+
+class Requests:
+    """Makes, finds and settles access requests."""
+
+    def __init__(
+        self, store: Store, keys: KeyRing, audit: Audit, ids: Ids, clock: Clock, public_url: str
+    ) -> None:
+        self._store, self._keys, self._audit = store, keys, audit
+        self._ids, self._clock, self._public_url = ids, clock, public_url
+        self._settled: dict[str, anyio.Event] = {}
+
+    async def find_or_make(
+        self, caller: Caller, tool: str, outcome: Outcome, connection: str | None = None
+    ) -> AccessRequest:
+        """Return the open request for this need: the same one until it is met, declined or expired.
+
+        Raises CallError `rate_limited` when too much waits for this person already.
+        """
+        need = "|".join((outcome, tool, connection or ""))
+        who = (caller.principal.issuer, caller.principal.subject)
+        async with self._store.transaction() as tx:
+            await tx.run(_EXPIRE, self._clock.now(), *who)
+            row = await tx.one(f"{_REQUESTS} WHERE {_OPEN_NEED}", *who, caller.actor.client, need)
+            if row:
+                return _request(row)
+            await self._refuse_flood(tx, caller)
+            return await self._make(tx, caller, tool, outcome, connection, need)
+
+    async def by_handle(self, handle: str) -> AccessRequest:
+        """Return the request of a link. Raises PageError 404 for anything but a handle made here."""
+        request_id = self._opened(handle)
+        row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id) if request_id else None
+        if row is None:
+            raise PageError(404, "There is nothing here", "This link is not one of ours, or it is damaged.")
+        return self._dated(_request(row))
+
+    async def get(self, request_id: str) -> AccessRequest:
+        """Return a request by its id, which never comes from outside."""
+        row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id)
+        if row is None:
+            raise PageError(404, "There is nothing here", "This request is gone.")
+        return self._dated(_request(row))
+
+    def handle(self, request: AccessRequest) -> str:
+        """Return base64url(id | HMAC): 43 characters that say nothing about anybody."""
+        raw = bytes.fromhex(request.id.removeprefix(_PREFIX))
+        return base64.urlsafe_b64encode(raw + self._mac(raw)).decode().rstrip("=")
+
+    def link(self, request: AccessRequest) -> str:
+        return f"{self._public_url}/connect/{self.handle(request)}"
+
+    async def settle(self, tx: Transaction, request: AccessRequest, state: str) -> None:
+        """Mark a request met or declined. Raises PageError 409 when it no longer is open."""
+        changed = await tx.run(
+            "UPDATE access_requests SET state = $1 WHERE id = $2 AND state = 'open'", state, request.id
+        )
+        if not changed:
+            raise PageError(409, "Already answered", "This request was answered already.")
+        actor = Actor(request.actor)
+        facts = {"request": request.id, "tool": request.tool}
+        await self._audit.append(
+            tx, AuditEvent(f"request.{state}", "person", request.principal, actor, facts)
+        )
+
+    def announce(self, request: AccessRequest) -> None:
+        """Wake the calls of this process that wait for a request; other processes look at the row."""
+        if event := self._settled.pop(request.id, None):
+            event.set()
+
+    async def wait(self, request_id: str, seconds: float) -> AccessRequest:
+        """Return the request once it is settled, or as it is after so many seconds."""
+        event = self._settled.setdefault(request_id, anyio.Event())
+        with anyio.move_on_after(seconds):
+            while (await self.get(request_id)).state == "open":
+                with anyio.move_on_after(_POLL):
+                    await event.wait()
+        return await self.get(request_id)
+
+    async def _make(
+        self, tx: Transaction, caller: Caller, tool: str, outcome: Outcome, connection: str | None, need: str
+    ) -> AccessRequest:
+        principal, actor, now = caller.principal, caller.actor, self._clock.now()
+        new = AccessRequest(
+            self._ids.new("req"), principal, actor.client, outcome, tool, connection, "open", now + LASTS
+        )
+        who = (principal.issuer, principal.subject, actor.client)
+        await tx.run(_INSERT, new.id, *who, need, outcome, tool, connection, now, new.until)
+        facts = {"request": new.id, "tool": tool, "outcome": outcome}
+        await self._audit.append(tx, AuditEvent("request.made", "agent", principal, actor, facts))
+        return new
+
+    async def _refuse_flood(self, db: Reads, caller: Caller) -> None:
+        sql = (
+            "SELECT count(*) AS n FROM access_requests WHERE issuer = $1 AND subject = $2 AND state = 'open'"
+        )
+        row = await db.one(sql, caller.principal.issuer, caller.principal.subject)
+        if row and row["n"] >= MOST_OPEN:
+            text = "Too many requests wait for this person already. Ask them to answer those first."
+            raise CallError(Outcome.RATE_LIMITED, text, retry_after=LASTS / 1000)
+
+    def _dated(self, request: AccessRequest) -> AccessRequest:
+        late = request.state == "open" and request.until <= self._clock.now()
+        return replace(request, state="expired") if late else request
+
+    def _opened(self, handle: str) -> str | None:
+        try:
+            raw = base64.b64decode(handle + "=", altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        good = len(raw) == 16 + _MAC and hmac.compare_digest(self._mac(raw[:16]), raw[16:])
+        return _PREFIX + raw[:16].hex() if good else None
+
+    def _mac(self, raw: bytes) -> bytes:
+        return bytes.fromhex(self._keys.server(Purpose.LINK).digest(f"request {raw.hex()}"))[:_MAC]
+
+
+def _request(row: Row) -> AccessRequest:
+    principal = Principal(row["issuer"], row["subject"])
+    outcome = Outcome(row["outcome"])
+    return AccessRequest(
+        row["id"],
+        principal,
+        row["actor"],
+        outcome,
+        row["tool"],
+        row["connection"],
+        row["state"],
+        row["until"],
+    )
+
+
+_REQUESTS = "SELECT id, issuer, subject, actor, outcome, tool, connection, state, until FROM access_requests"
+_OPEN_NEED = "issuer = $1 AND subject = $2 AND actor = $3 AND need = $4 AND state = 'open'"
+_EXPIRE = """
+UPDATE access_requests SET state = 'expired'
+WHERE state = 'open' AND until <= $1 AND issuer = $2 AND subject = $3"""
+_INSERT = """
+INSERT INTO access_requests
+  (id, issuer, subject, actor, need, outcome, tool, connection, created, until, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'open')"""
