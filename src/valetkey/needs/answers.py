@@ -10,7 +10,7 @@ from valetkey.egress import Egress
 from valetkey.errors import CallError, PageError
 from valetkey.grants import LASTS, Given, Grants
 from valetkey.manifest import Catalog, Connector, Tool
-from valetkey.model import Connection, Outcome
+from valetkey.model import Connection, Outcome, Registration
 from valetkey.needs.requests import AccessRequest, Requests
 from valetkey.people import Agents, Session
 from valetkey.store import Store

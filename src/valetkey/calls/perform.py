@@ -1,0 +1,66 @@
+"""The path of every tool call. Read this first: it is the list of what can stop one."""
+
+from collections.abc import Mapping
+
+from valetkey.audit import Audit
+from valetkey.calls.policy import Policy
+from valetkey.calls.run import run
+from valetkey.connections import Connections
+from valetkey.egress import Egress
+from valetkey.errors import CallError
+from valetkey.manifest import Catalog, Tool
+from valetkey.model import Caller, CallId, Connection, Json, Outcome
+from valetkey.needs import Needs
+
+
+class Calls:
+    """Carries out tool calls for their callers."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        audit: Audit,
+        policy: Policy,
+        needs: Needs,
+        connections: Connections,
+        egress: Egress,
+    ) -> None:
+        self.catalog, self._audit, self._policy = catalog, audit, policy
+        self._needs, self._connections, self._egress = needs, connections, egress
+
+    async def perform(self, caller: Caller, name: str, arguments: Json, call: CallId) -> dict[str, Json]:
+        """Carry out one tool call for its caller, or raise the CallError that says why not.
+
+        Raises NeedsPerson when a link has to be opened first: then ask again with the same `call`, or
+        with a new one where it says `resend`. StoreError: it could not be recorded, so it was not made.
+        """
+        async with self._audit.around(caller, name, call) as record:  # opened and closed, whatever happens
+            tool = record.tool(self.catalog.tool(name))  # not_found
+            arguments = record.arguments(tool.check(arguments))  # invalid
+            await self._policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
+            connection = await self._needs.met(caller, tool)  # NeedsPerson: all that is missing, one page
+            await record.open(connection)  # durable before anything is sent
+            return await self._run(caller, tool, arguments, connection, call)
+
+    async def declined(self, caller: Caller, name: str, arguments: Json, call: CallId) -> None:
+        """Close a call whose person said no. Raises CallError `declined`."""
+        async with self._audit.around(caller, name, call) as record:
+            tool = record.tool(self.catalog.tool(name))
+            record.arguments(tool.check(arguments))
+            text = "The person declined. Do not ask for this again unless they bring it up."
+            raise CallError(Outcome.DECLINED, text)
+
+    async def _run(
+        self, caller: Caller, tool: Tool, arguments: Mapping[str, Json], connection: Connection, call: CallId
+    ) -> dict[str, Json]:
+        credentials = self._connections.tokens(connection, tool.connector)
+        upstream = self._egress.to(tool.connector.origins, credentials)
+        try:
+            return await run(tool, arguments, upstream, key=call)
+        except CallError as error:
+            if error.outcome != Outcome.RECONNECT:
+                raise
+            # Refused for its token alone, so nothing happened: a person can mend it and it is sent anew.
+            raise await self._needs.missing(
+                caller, tool, Outcome.RECONNECT, connection, resend=True
+            ) from None

@@ -1,0 +1,126 @@
+"""Our own access tokens: JWTs in RFC 9068's profile, signed with Ed25519 by the server's own key.
+
+A token is half of a credential; the other half is its session's row, which `Identity` reads.
+"""
+
+import base64
+from dataclasses import dataclass
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+from valetkey.errors import Unauthenticated
+from valetkey.model import Clock, Json
+from valetkey.people import Session
+from valetkey.vault import KeyRing, Purpose, ServerKey
+
+_ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name
+_TYPE = "at+jwt"
+_LONGEST = 8 * 1024
+_SKEW_SECONDS = 5
+SCOPE = "mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says. `until` is epoch seconds; `resource` is the MCP endpoint it is for."""
+
+    subject: str
+    client: str
+    sid: str
+    scopes: tuple[str, ...]
+    resource: str
+    until: int
+
+
+class Tokens:
+    """Mints and verifies access tokens. `issuer` is the public URL, `resource` its MCP endpoint."""
+
+    def __init__(self, keys: KeyRing, clock: Clock, issuer: str, resource: str) -> None:
+        self._keys, self._clock, self.issuer, self.resource = keys, clock, issuer, resource
+        self._accepted = _key_set(tuple(keys.all_for(Purpose.TOKEN_SIGNING)))
+
+    def mint(self, session: Session) -> str:
+        """Return the token of a session (RFC 9068 section 2)."""
+        key = self._keys.server(Purpose.TOKEN_SIGNING)
+        claims = {
+            "iss": self.issuer,
+            "aud": self.resource,
+            "sub": session.principal.subject,
+            "client_id": session.actor,
+            "sid": session.id,
+            "jti": session.id,
+            "scope": SCOPE,
+            "iat": session.created // 1000,
+            "exp": session.until // 1000,
+        }
+        header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.kid}
+        return jwt.encode(header, claims, _private(key), algorithms=[_ALGORITHM])
+
+    def verified(self, token: str) -> Claims:
+        """Check type, signature, issuer, audience and time (RFC 9068 section 4).
+
+        Raises Unauthenticated: 401, or 403 for a good token that names no person.
+        """
+        if len(token) > _LONGEST:
+            raise Unauthenticated("this is not a token of this server")
+        try:
+            decoded = jwt.decode(token, self._accepted, algorithms=[_ALGORITHM])
+            _registry(self.issuer, self.resource, self._clock.now() // 1000).validate(decoded.claims)
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise Unauthenticated("this token is not valid here, or no longer") from None
+        if decoded.header.get("typ") != _TYPE:
+            raise Unauthenticated("this is not an access token")
+        return _claims(decoded.claims)
+
+    def jwks(self) -> dict[str, Json]:
+        """The public keys (RFC 7517 section 5), for anybody who wants to verify our tokens."""
+        return {"keys": [_public(key) for key in self._keys.all_for(Purpose.TOKEN_SIGNING)]}
+
+
+def _key_set(keys: tuple[ServerKey, ...]) -> KeySet:
+    return KeySet([OKPKey.import_key({**_public(key)}) for key in keys])
+
+
+def _registry(issuer: str, resource: str, now: int) -> jwt.JWTClaimsRegistry:
+    return jwt.JWTClaimsRegistry(
+        now=now,
+        leeway=_SKEW_SECONDS,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": resource},
+        exp={"essential": True},
+        client_id={"essential": True},
+        sid={"essential": True},
+    )
+
+
+def _claims(claims: dict[str, Json]) -> Claims:
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise Unauthenticated("this token names no person to act for", status=403)
+    scopes = tuple(str(claims.get("scope", "")).split())
+    if not isinstance(claims["aud"], str):  # an audience of several would open several doors
+        raise Unauthenticated("this token is for more than one place")
+    return Claims(
+        subject, str(claims["client_id"]), str(claims["sid"]), scopes, claims["aud"], int(claims["exp"])
+    )
+
+
+def _public(key: ServerKey) -> dict[str, str]:
+    return {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "kid": key.kid,
+        "use": "sig",
+        "alg": _ALGORITHM,
+        "x": _b64(key.public()),
+    }
+
+
+def _private(key: ServerKey) -> OKPKey:
+    return OKPKey.import_key({**_public(key), "d": _b64(key.secret)})
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
