@@ -89,9 +89,8 @@ class Audit:
 
     async def close_left_open(self) -> int:
         """Close, as `unknown`, calls that a dead process opened; returns how many."""
-        rows = await self._store.all(
-            _LEFT_OPEN, self._clock.now() - LEFT_OPEN
-        )  # long: no writer waits for it
+        # Read outside the transaction: it looks at every call there was, and no writer waits for it.
+        rows = await self._store.all(_LEFT_OPEN, self._clock.now() - LEFT_OPEN)
         items = [Pending(_closed_as_unknown(row), call=row["call"]) for row in rows]
         if items:
             async with self._store.transaction() as tx:

@@ -16,6 +16,9 @@ from valetkey.model import AuditEvent, Json
 
 MAX_TEXT = 4_096
 """Longest string kept of what somebody wrote, in characters; the rest is cut with a mark."""
+MAX_PERSONAL = 65_536
+"""Longest personal part, in characters: a thousand long strings are too long as well."""
+_CUT = " …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,12 @@ def next_hash(before: bytes, core: bytes) -> bytes:
 
 def personal_part(values: Mapping[str, Json], salt: bytes) -> Personal | None:
     """Return the part to seal, or None where there is nothing personal."""
-    return Personal(salt.hex(), compact(capped(dict(values)))) if values else None
+    if not values:
+        return None
+    text = compact(capped(dict(values)))
+    if len(text) > MAX_PERSONAL:
+        text = compact(dict.fromkeys(values, f"not kept: {len(text)} characters"))
+    return Personal(salt.hex(), text)
 
 
 def core_bytes(
@@ -81,11 +89,11 @@ def compact(value: Json) -> str:
 
 
 def capped(value: Json) -> Json:
-    """Cut every long string inside a JSON value."""
+    """Cut every long string inside a JSON value; what is cut already stays as it is."""
     if isinstance(value, str):
-        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + " …"
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - len(_CUT)] + _CUT
     if isinstance(value, Mapping):
-        return {str(key): capped(item) for key, item in value.items()}
+        return {capped(str(key)): capped(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [capped(item) for item in value]
     return value

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
-from valetkey.audit.chain import compact
+from valetkey.audit.chain import capped, compact
 from valetkey.audit.writer import GroupCommit, Pending
 from valetkey.errors import NeedsPerson, Replayed, StoreError
 from valetkey.model import AuditEvent, Caller, CallId, Connection, Effect, Json, Outcome
@@ -43,6 +43,8 @@ class Record:
         self._facts: dict[str, Json] = {"tool": name[:_MAX_NAME]}
         self._arguments: Mapping[str, Json] = {}
         self._effect = Effect.WRITE  # until the tool is known, the careful assumption
+        self._sensitive: frozenset[str] = frozenset()
+        self._opening: Pending | None = None
         self.sent = False
 
     def tool(self, tool: T) -> T:
@@ -55,7 +57,7 @@ class Record:
         """Remember the checked arguments: a keyed digest in the chain, the values beside it, sealed."""
         self._facts["arguments"] = self._keys.server(Purpose.LOOKUP).digest(compact(dict(arguments)))
         shown = {name: "***" if name in self._sensitive else value for name, value in arguments.items()}
-        self._arguments = {"arguments": shown} if shown else {}
+        self._arguments = {"arguments": capped(shown)} if shown else {}
         return arguments
 
     def upstream(self, status: int) -> None:
@@ -65,28 +67,36 @@ class Record:
     async def open(self, connection: Connection) -> None:
         """Write, before anything is sent, that this call is sent now with this connection.
 
-        Raises Replayed, with the stored outcome, when this call id was sent before; StoreError when
-        it cannot be written: then the call does not happen.
+        Raises Replayed, with the stored outcome, when this call id was sent before or has ended;
+        StoreError when it cannot be written: then the call does not happen.
         """
         self._facts["connection"] = connection.id
         event = self._event("call.opened", self._facts, self._arguments)
-        durable = self._effect is not Effect.READ
-        if not await self._commits.now(Pending(event, call=self._call, durable=durable)):
+        self._opening = Pending(event, call=self._call, durable=self._effect is not Effect.READ)
+        if not await self._commits.now(self._opening):
             raise await self._replayed()
         self.sent = True
 
     async def asked(self, need: NeedsPerson) -> None:
-        """Write that a person was asked: once per call, however many legs wait for the answer."""
+        """Write that a person was asked: once per call, however many legs wait for the answer.
+
+        A call that was sent does not wait: it ends with what it turned out to need.
+        """
+        if self.sent:
+            return self.close(need.outcome)
         facts = self._facts | {"outcome": need.outcome, "request": need.request}
         event = self._event("call.asked", facts, self._arguments)
-        await self._commits.now(Pending(event, call=self._call, durable=False))
+        await self._commits.now(Pending(event, call=self._call, durable=False, unless_opened=True))
+        return None
 
     def close(self, outcome: str) -> None:
         """Leave how it ended to the next commit, unawaited; a missing close reads as `unknown`."""
+        if self._opening and not self._opening.done.is_set():
+            return  # cancelled while opening: another leg may have been first, and then this is not its end
         facts = self._facts | {"outcome": outcome}
         event = self._event("call.closed", facts, {} if self.sent else self._arguments)
         try:
-            self._commits.soon(Pending(event, call=self._call, durable=False))
+            self._commits.soon(Pending(event, call=self._call, durable=False, unless_opened=not self.sent))
         except StoreError:
             return  # the answer is the caller's; the audit says `unknown`, which is true of the record
 

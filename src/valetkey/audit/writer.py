@@ -24,11 +24,16 @@ _Row = tuple[int, str, int, str, str | None, str | None, str | None, str | None,
 
 @dataclass(slots=True)
 class Pending:
-    """An event on its way to the next commit. `done` is set when it is written or refused."""
+    """An event on its way to the next commit. `done` is set when it is written or refused.
+
+    `unless_opened`: it comes from a leg that sent nothing, and is left out when another leg of the
+    same call was sent: only that one knows how it ended.
+    """
 
     event: AuditEvent
     call: str | None = None
     durable: bool = True
+    unless_opened: bool = False
     done: anyio.Event = field(default_factory=anyio.Event)
     error: StoreError | None = field(default_factory=lambda: StoreError("the audit was not written"))
     written: bool = False
@@ -43,16 +48,15 @@ class Appender:
         self._vault, self._ids, self._clock, self._randomness = vault, ids, clock, randomness
 
     async def append(self, tx: Transaction, items: Sequence[Pending]) -> None:
-        """Append in order; an event whose (call, kind) is there already is left out, `written` False."""
+        """Append in order; what its call has been told already is left out, `written` False."""
         head = await tx.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         seq, before = (head["seq"], head["hash"]) if head else (0, first_hash(self._vault.keys.store_id))
         known = await self._known(tx, items)
         rows, personal = [], {}
         for item in items:
-            key = (item.call, item.event.kind)
-            if item.call and key in known:
+            if _is_told(item, known):
                 continue
-            known.add(key)
+            known.add((item.call, item.event.kind))
             seq += 1
             row, part = self._row(item, seq, before)
             before, item.written = row[-1], True
@@ -94,6 +98,12 @@ class Appender:
         return row, personal
 
 
+def _is_told(item: Pending, known: set[tuple[str | None, str]]) -> bool:
+    """Whether the call has this event already, has ended, or was sent by another leg than this."""
+    told = {item.event.kind, "call.closed"} | ({"call.opened"} if item.unless_opened else set())
+    return item.call is not None and any((item.call, kind) in known for kind in told)
+
+
 class GroupCommit:
     """One task that writes whatever is waiting in one transaction, so that calls share a commit."""
 
@@ -104,11 +114,16 @@ class GroupCommit:
         self._send, self._receive = anyio.create_memory_object_stream[Pending](10_000)
 
     def soon(self, item: Pending) -> Pending:
-        """Put an event into the next commit without waiting for it. Raises StoreError when too many wait."""
+        """Put an event into the next commit without waiting for it.
+
+        Raises StoreError when too many wait, or when no more are taken.
+        """
         try:
             self._send.send_nowait(item)
         except anyio.WouldBlock:
             raise StoreError("the audit cannot keep up; nothing is sent until it does") from None
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            raise StoreError("the audit is closed; nothing is sent any more") from None
         return item
 
     async def now(self, item: Pending) -> bool:
@@ -120,10 +135,11 @@ class GroupCommit:
         return item.written
 
     async def run(self) -> None:
-        """Write until `finish` is called; then write what is left and return."""
-        async with self._receive:
-            async for first in self._receive:
-                await self._write([first, *self._waiting()])
+        """Write until `finish` is called; then write what is left and return. Cannot be cancelled."""
+        with anyio.CancelScope(shield=True):
+            async with self._receive:
+                async for first in self._receive:
+                    await self._write([first, *self._waiting()])
 
     def finish(self) -> None:
         """Take no more events."""
@@ -144,10 +160,17 @@ class GroupCommit:
                 await self._appender.append(tx, items)
             for item in items:
                 item.error = None
-        except StoreError as error:
-            _log.critical("the audit could not be written: %s", error)
+        except Exception as error:  # noqa: BLE001 - one event that cannot be written must not end everyone's audit
+            _log.critical("the audit could not be written: %s", _said(error))
             for item in items:
-                item.error = error
+                item.error = StoreError(_said(error))
         finally:
             for item in items:
                 item.done.set()
+
+
+def _said(error: Exception) -> str:
+    # Another error's own text may hold what somebody wrote.
+    return (
+        str(error) if isinstance(error, StoreError) else f"an event cannot be written: {type(error).__name__}"
+    )

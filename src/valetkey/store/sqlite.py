@@ -49,9 +49,7 @@ def _told(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         advice = _WHAT_TO_DO.get("_".join(name.split("_")[:2]))  # without the extended part: SQLITE_IOERR_…
-        if "decode to UTF-8" in str(
-            error
-        ):  # Python's own complaint about what the file holds; it has no name
+        if "decode to UTF-8" in str(error):  # Python's own complaint about a text in the file: no name
             name, advice = "SQLITE_CORRUPT", _WHAT_TO_DO["SQLITE_CORRUPT"]
         if advice is None:
             raise

@@ -8,6 +8,7 @@ import hmac
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -61,9 +62,13 @@ class ServerKey:
         return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def verify(public: bytes, signature: bytes, data: bytes) -> None:
-    """Check an Ed25519 signature. Raises cryptography's InvalidSignature."""
-    Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+def is_signed(public: bytes, signature: bytes, data: bytes) -> bool:
+    """Whether an Ed25519 signature fits; False, too, for bytes that are no key or no signature."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 class KeyRing:
