@@ -35,6 +35,7 @@ IN_A_TOOL: list[Flawed] = [
     ("effect    = ", "efect    = ", "efect", "unknown key", "effect"),
     ('"read"', '"reed"', "effect", "input should be", "read"),
     ('"read"', '"write"', "preview", "missing", None),
+    ('"read"', '"destroy"', "effect", "no GET", None),
     ("labels    = []", 'labels = ["secret"]', "labels.0", "input should be", None),
     ("labels    = []\n", "", "labels", "missing", None),
     ("sensitive = []\n", "", "sensitive", "missing", None),
@@ -97,5 +98,5 @@ ADDED_TO_A_TOOL: list[tuple[str, str, str, str | None]] = [
     ('rate = "often"', "rate", "is not a rate", None),
     ('steps = [{ name = "a", request = "GET /{id}", each = "b" }]', "steps.0.each", "no earlier reply", None),
     ('steps = [{ name = "a", request = "GET /{idd}" }]', "steps.0.request", "unknown argument", "id"),
-    ('steps = [{ name = "a", request = "GET /" }, { name = "a", request = "GET /" }]', "steps", "one name", None),
+    ('steps = [{ name = "a", request = "GET /" }, { name = "a", request = "GET /" }]', "steps", "one", None),
 ]  # fmt: skip

@@ -211,8 +211,7 @@ def test_a_tool_is_found_with_a_dot_or_an_underscore(tmp_path: Path) -> None:
     assert len(str(refused.value)) < 100
 
 
-def test_every_key_of_version_1_is_accepted(tmp_path: Path) -> None:
-    head = """
+EVERY_HEAD_KEY = """
 spec     = "https://acme.example/openapi.json"
 rate     = "100/minute"
 headers  = { Acme-Version = "2" }
@@ -252,7 +251,7 @@ idle_expiry = "90d"
 absolute_expiry = "365d"
 dead = ["invalid_grant"]
 """
-    tool = """
+EVERY_TOOL_KEY = """
 title = "Make a thing"
 idempotent = true
 scopes = ["a"]
@@ -263,22 +262,18 @@ idempotency = { header = "Idempotency-Key" }
 response = "json"
 form = { id = "{id}" }
 """
-    text = (
-        TOOL.replace('"read"', '"write"')
-        .replace("GET /things/{id}", "POST /things")
-        .replace("\nargs ", tool + "args ")
-    )
-    other = (
-        TOOL.replace("get_thing", "other")
-        .replace('"read"', '"destroy"')
-        .replace("\nargs ", '\npreview = "x"\nargs ')
-    )
-    acme_ = Catalog.load([written(tmp_path, HEAD + head + text + other)]).connectors["acme"]
-    assert acme_.satisfied(frozenset({"c"})) == {"a", "b", "c"}
-    assert acme_.to_ask(frozenset({"c"})) == {"c"}
-    assert acme_.to_ask(frozenset({"x"})) == {"a", "x"}
-    assert acme_.tools["get_thing"].undo == "acme.other"
-    assert acme_.tools["get_thing"].title == "Make a thing"
+
+
+def test_every_key_of_version_1_is_accepted(tmp_path: Path) -> None:
+    made = TOOL.replace('"read"', '"write"').replace("GET /things/{id}", "POST /things") + EVERY_TOOL_KEY
+    other = TOOL.replace("get_thing", "other").replace('"read"', '"destroy"').replace("GET", "DELETE")
+    text = HEAD + EVERY_HEAD_KEY + made + other + 'preview = "Drop {id}"'
+    whole = Catalog.load([written(tmp_path, text)]).connectors["acme"]
+    assert whole.satisfied(frozenset({"c"})) == {"a", "b", "c"}
+    assert whole.to_ask(frozenset({"c"})) == {"c"}
+    assert whole.to_ask(frozenset({"x"})) == {"a", "x"}
+    assert whole.tools["get_thing"].undo == "acme.other"
+    assert whole.tools["get_thing"].title == "Make a thing"
 
 
 @pytest.mark.parametrize(

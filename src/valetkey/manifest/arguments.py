@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, validators
+from jsonschema.exceptions import ValidationError
 
 from valetkey.errors import CallError
 from valetkey.manifest.flaws import nearest
@@ -37,6 +38,17 @@ def _date_time(value: object) -> bool:
 @FORMATS.checks("uri", raises=ValueError)
 def _uri(value: object) -> bool:
     return not isinstance(value, str) or urlsplit(value).scheme in ("http", "https")
+
+
+def _pattern(_: Any, pattern: str, value: Json, __: Json) -> Iterator[ValidationError]:
+    """JSON Schema's `$` is the end; Python's lets one line feed follow, which would begin a new header."""
+    found = re.search(pattern, value) if isinstance(value, str) else None
+    if isinstance(value, str) and (not found or (pattern.endswith("$") and value[found.end() :] == "\n")):
+        yield ValidationError("does not match")
+
+
+Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # the stub has no types
+"""JSON Schema 2020-12, with `FORMATS` and a `$` that means what it says."""
 
 
 def input_schema(args: Mapping[str, Arg], paging: Paging | None) -> dict[str, Json]:
@@ -73,7 +85,7 @@ class Arguments:
         self._properties: Mapping[str, Mapping[str, Json]] = self.schema["properties"]
         self._may_be_null = {name for name, arg in args.items() if arg.optional} | {"cursor"}
         self._defaults = {name: arg.default for name, arg in args.items() if arg.default is not None}
-        self._validator = Draft202012Validator(self.schema, format_checker=FORMATS)
+        self._validator = Validator(self.schema, format_checker=FORMATS)
 
     def check(self, arguments: Json) -> dict[str, Json]:
         """Return the arguments with defaults. Raises CallError `invalid`, never repeating a value."""
@@ -115,16 +127,19 @@ def _is_json(value: Json) -> bool:
 
 
 def _why(keyword: str, wanted: Any) -> str:
-    sentences = {
-        "type": f"must be of type {wanted}",
-        "enum": f"must be one of {wanted}",
-        "format": f"must be a valid {wanted}",
-        "pattern": f"must match {wanted}",
-        "minimum": f"must be at least {wanted}",
-        "maximum": f"must be at most {wanted}",
-        "minLength": f"must have at least {wanted} characters",
-        "maxLength": f"must have at most {wanted} characters",
-        "minItems": f"must have at least {wanted} items",
-        "maxItems": f"must have at most {wanted} items",
-    }
-    return sentences.get(keyword, f"does not fit its schema ({keyword})")
+    if keyword == "enum":
+        return f"must be one of {', '.join(map(str, wanted))}"
+    return _SENTENCES.get(keyword, "does not fit its schema").format(wanted)
+
+
+_SENTENCES = {
+    "type": "must be of type {}",
+    "format": "must be a valid {}",
+    "pattern": "must match {}",
+    "minimum": "must be at least {:g}",
+    "maximum": "must be at most {:g}",
+    "minLength": "must have at least {} characters",
+    "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} items",
+    "maxItems": "must have at most {} items",
+}

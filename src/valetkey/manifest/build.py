@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from jsonschema import Draft202012Validator
-
 from valetkey.manifest import schema, schema_tools
-from valetkey.manifest.arguments import FORMATS, Arguments
+from valetkey.manifest.arguments import FORMATS, Arguments, Validator
 from valetkey.manifest.connector import Connector, Hook, Step, Tool
 from valetkey.manifest.outputs import output_schema
 from valetkey.manifest.paging import Pager
@@ -77,7 +75,7 @@ def _tool(connector: Connector, name: str, table: schema_tools.Tool, hooks: Mapp
         rate=table.rate,
         arguments=Arguments(table.args, paging),
         shown=_maybe(parse_string, table.preview),
-        output=Draft202012Validator(output, format_checker=FORMATS),
+        output=Validator(output, format_checker=FORMATS),
     )
 
 

@@ -6,10 +6,8 @@ Each function yields `(where, flaw)` pairs; a manifest without any can be built.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from valetkey.manifest import faults_text
-from valetkey.manifest.arguments import FORMATS, argument_schema
+from valetkey.manifest.arguments import FORMATS, Validator, argument_schema
 from valetkey.manifest.flaws import Flaw, unknown
 from valetkey.manifest.outputs import check_schema
 from valetkey.manifest.paths import parse_line
@@ -83,6 +81,10 @@ def _effect(manifest: Manifest, tool: Tool) -> Faults:
         yield "undo", unknown("tool", tool.undo, manifest.tools)
     if tool.idempotency and tool.request is None:
         yield "idempotency", Flaw("is for a tool with one `request`")
+    methods = {table.request.split()[0] for _, table in _tables(tool) if table.request}
+    if tool.effect is not Effect.READ and methods and methods <= {"GET", "HEAD"}:
+        # Whatever sends a GET may repeat it (RFC 9110 section 9.2.2), and the egress does.
+        yield "effect", Flaw(f"a tool that is `{tool.effect}` needs a request that is no GET")
 
 
 def _arguments(tool: Tool) -> Faults:
@@ -96,7 +98,7 @@ def _arguments(tool: Tool) -> Faults:
         found = list(_flawed(f"args.{name}", lambda schema=schema: check_schema(schema)))
         yield from found
         if arg.default is not None and not found:
-            validator = Draft202012Validator(schema, format_checker=FORMATS)
+            validator = Validator(schema, format_checker=FORMATS)
             if not validator.is_valid({name: arg.default}):
                 yield f"args.{name}.default", Flaw("is not a value the argument accepts")
         if arg.optional and arg.default is not None:

@@ -115,10 +115,10 @@ def _unparsed(reply: Reply, response: Response) -> Json:
 
 
 def _of_status(status: int, effect: Effect) -> Outcome | None:
-    """A gateway that lost the answer to a write does not know whether it happened, so neither do we."""
+    """After a server's error nobody knows whether a write happened, unless it said it did not serve (503)."""
     if 200 <= status < 300:
         return None
-    if status in (502, 504) and effect is not Effect.READ:
+    if status >= 500 and status != 503 and effect is not Effect.READ:
         return Outcome.UNKNOWN
     return Outcome.UNAVAILABLE if status >= 500 else _STATUSES.get(status, Outcome.FAILED)
 

@@ -32,8 +32,8 @@ class Arg(Table):
     pattern: Pattern | None = None
     min_length: int | None = Field(None, alias="minLength")
     max_length: int | None = Field(None, alias="maxLength")
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     items: dict[str, Any] | None = None
     min_items: int | None = Field(None, alias="minItems")
     max_items: int | None = Field(None, alias="maxItems")
