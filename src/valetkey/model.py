@@ -46,8 +46,9 @@ class Secret:
         return bool(self._value)
 
     def __eq__(self, other: object) -> bool:
-        same_kind = isinstance(other, Secret)
-        return same_kind and secrets.compare_digest(self._value.encode(), other._value.encode())
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return secrets.compare_digest(self._value.encode(), other._value.encode())
 
     def __hash__(self) -> int:
         raise TypeError("a Secret is not a key")
