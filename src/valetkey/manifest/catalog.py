@@ -36,6 +36,10 @@ class Catalog:
         names = {name: tool for tool in tools for name in (tool.name, tool.name.replace(".", "_"))}
         return cls(MappingProxyType({c.name: c for c in connectors}), tuple(tools), names)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a tool of that name."""
+        return name in self._by_name
+
     def tool(self, name: str) -> Tool:
         """Return the tool of that name, with a dot or `_`. Raises CallError `not_found`."""
         if tool := self._by_name.get(name):

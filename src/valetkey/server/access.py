@@ -1,0 +1,72 @@
+"""The door of the MCP endpoint: a bearer token on every request, or 401 and 403 as RFC 6750 says.
+
+The SDK's own middleware knows no 403 for a token without a person, and sends no `scope`.
+"""
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from valetkey.errors import Unauthenticated
+from valetkey.identity import Identified, Identity
+from valetkey.identity.tokens import SCOPE
+
+
+class Door:
+    """Lets a request through with its caller in the SDK's context, where the handlers read it."""
+
+    def __init__(self, app: ASGIApp, identity: Identity, metadata_url: str) -> None:
+        self._app, self._identity, self._metadata_url = AuthContextMiddleware(app), identity, metadata_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            found = await self._identity.of_token(_bearer(Headers(scope=scope)))
+            _allowed(found)
+        except Unauthenticated as refused:
+            await self._refusal(refused)(scope, receive, send)
+            return
+        await self._app({**scope, "user": AuthenticatedUser(_access_token(found))}, receive, send)
+
+    def _refusal(self, refused: Unauthenticated) -> JSONResponse:
+        error = "invalid_token" if refused.status == 401 else "insufficient_scope"
+        parts = {
+            "error": error,
+            "error_description": str(refused),
+            "scope": SCOPE,
+            "resource_metadata": self._metadata_url,
+        }
+        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())
+        body = {"error": error, "error_description": str(refused)}
+        headers = {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
+        return JSONResponse(body, refused.status, headers)
+
+
+def _bearer(headers: Headers) -> str:
+    """The one Authorization header; a token anywhere else, such as the query, is never looked at."""
+    values = headers.getlist("authorization")
+    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("a bearer token is needed")
+    return token.strip()
+
+
+def _allowed(found: Identified) -> None:
+    if SCOPE not in found.claims.scopes:
+        raise Unauthenticated("this token is not for calling tools", status=403)
+
+
+def _access_token(found: Identified) -> AccessToken:
+    """In the SDK's words. `iss` is the issuer's key: sessions and request state bind to the principal."""
+    caller, claims = found.caller, found.claims
+    return AccessToken(
+        token="",  # nothing behind this door needs it, and what is not there cannot leak
+        client_id=caller.actor.client,
+        scopes=list(claims.scopes),
+        expires_at=claims.until,
+        resource=claims.resource,
+        subject=caller.principal.subject,
+        claims={"iss": caller.principal.issuer, "sid": caller.session},
+    )

@@ -1,0 +1,111 @@
+"""`tools/list` and `tools/call`: from the protocol's types to `calls.perform` and back."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import mcp_types as types
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.shared.exceptions import MCPError
+
+from valetkey.calls.perform import Calls
+from valetkey.errors import CallError, NeedsPerson, StoreError, Unauthenticated
+from valetkey.grants import Grants
+from valetkey.manifest import Tool
+from valetkey.model import Actor, Caller, CallId, Ids, Json, Outcome, Principal
+from valetkey.needs import Requests
+from valetkey.server.elicit import HOLD_SECONDS, MOST_LEGS, Context, Legs, action, asking, can_elicit
+
+Answer = types.CallToolResult | types.InputRequiredResult
+
+
+class Handlers:
+    """The two handlers of the server, and the listing prepared once."""
+
+    def __init__(
+        self, calls: Calls, grants: Grants, requests: Requests, ids: Ids, hold: float = HOLD_SECONDS
+    ) -> None:
+        self._calls, self._grants, self._requests, self._ids, self._hold = calls, grants, requests, ids, hold
+        self._listed = {tool.name: _listed(tool) for tool in calls.catalog.tools}
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """The schema of a tool's arguments, so that a call need not run the whole listing."""
+        tool = self._listed.get(name)
+        return tool.input_schema if tool else None
+
+    async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        """List every tool but those this caller's person has refused it."""
+        caller = current_caller()
+        refused = await self._grants.refused(caller.principal, caller.actor.client)
+        return types.ListToolsResult(
+            tools=[tool for name, tool in self._listed.items() if name not in refused]
+        )
+
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
+        """Carry out one leg of a call: its result, a link to open first, or why not, in words for a model."""
+        caller = current_caller()
+        legs = Legs.of(params.request_state, CallId(self._ids.new("cal")))
+        did = action(params)
+        try:
+            if await self._was_declined(legs, did):
+                await self._calls.declined(caller, params.name, params.arguments or {}, legs.call)
+            return _done(await self._calls.perform(caller, params.name, params.arguments or {}, legs.call))
+        except NeedsPerson as need:
+            if did == "cancel" or legs.count >= MOST_LEGS or not can_elicit(ctx):
+                return _refused(need)
+            return asking(need, legs, legs.waiting_for(need, CallId(self._ids.new("cal"))))
+        except CallError as error:
+            self._refuse_unknown(params.name, error)
+            return _refused(error)
+        except StoreError:
+            text = "This could not be recorded, so it was not done. The operator has to look at the store."
+            return _refused(CallError(Outcome.UNAVAILABLE, text))
+
+    async def _was_declined(self, legs: Legs, did: str | None) -> bool:
+        """Wait a while for the person's answer on the page, unless the client has one already."""
+        if did == "decline":
+            return True
+        if legs.request is None or did == "cancel":
+            return False
+        return (await self._requests.wait(legs.request, self._hold)).state == "declined"
+
+    def _refuse_unknown(self, name: str, error: CallError) -> None:
+        """A tool that does not exist is an error of the protocol, not of a tool."""
+        if error.outcome == Outcome.NOT_FOUND and not self._calls.catalog.knows(name):
+            raise MCPError(code=types.INVALID_PARAMS, message=error.text) from None
+
+
+def current_caller() -> Caller:
+    """The caller of this very request, from its verified token. Never from anything else."""
+    token = get_access_token()
+    if token is None or token.subject is None or token.claims is None:
+        raise Unauthenticated("this request names no caller")
+    principal = Principal(token.claims["iss"], token.subject)
+    return Caller(principal, Actor(token.client_id), token.claims["sid"])
+
+
+def _listed(tool: Tool) -> types.Tool:
+    hints = types.ToolAnnotations.model_validate({"title": tool.title, **tool.annotations})
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
+        annotations=hints,
+    )
+
+
+def _done(result: dict[str, Json]) -> types.CallToolResult:
+    text = types.TextContent(type="text", text=json.dumps(result, ensure_ascii=False))
+    return types.CallToolResult(content=[text], structured_content=result)
+
+
+def _refused(error: CallError) -> types.CallToolResult:
+    meta: dict[str, Any] = {"valetkey/outcome": str(error.outcome)}
+    if error.retry_after is not None:
+        meta["valetkey/retry_after"] = error.retry_after
+    if isinstance(error, NeedsPerson):
+        meta["valetkey/connect_url"] = error.link
+    text = types.TextContent(type="text", text=f"[{error.outcome}] {error.text}")
+    return types.CallToolResult(content=[text], is_error=True, _meta=meta)
