@@ -119,6 +119,7 @@ async def test_a_reset_brings_everything_back_to_the_start(visitor: Visitor, san
     raw = {"raw": "VG86IGJlbkBleGFtcGxlLmNvbQoKaGk="}
     assert (await visitor.post("/gmail/v1/users/me/messages/send", raw)).status_code == 200
     sandbox.google.change(lifetime=1)
+    sandbox.google.redirects.add("https://valetkey.example/callback/google")
     sandbox.google.faults.set("token", "server_error")
     await turn(visitor, "reset")
     assert (await read(visitor, "counters"), await read(visitor, "grants")) == (
@@ -126,7 +127,7 @@ async def test_a_reset_brings_everything_back_to_the_start(visitor: Visitor, san
         {"google": [], "slack": [], "strict": []},
     )
     tokens = await visitor.connect(google(), "ana@example.com")
-    assert tokens["expires_in"] == 3599
+    assert (tokens["expires_in"], sandbox.google.redirects) == (3599, set())
     assert not any("SENT" in mail.labels for mail in sandbox.mailboxes.of("ana@example.com"))
 
 
