@@ -63,7 +63,7 @@ def input_schema(args: Mapping[str, Arg], paging: Paging | None) -> dict[str, Js
 
 def argument_schema(arg: Arg) -> dict[str, Json]:
     """Return the JSON Schema of one argument."""
-    keywords = json.loads(arg.model_dump_json(by_alias=True, exclude_none=True, exclude=_OURS))
+    keywords = json.loads(arg.model_dump_json(by_alias=True, exclude_unset=True, exclude=_OURS))
     return {"type": "object" if arg.type == "file" else arg.type, **keywords}
 
 

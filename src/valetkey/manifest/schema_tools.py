@@ -38,7 +38,7 @@ class Arg(Table):
     min_items: int | None = Field(None, alias="minItems")
     max_items: int | None = Field(None, alias="maxItems")
     unique_items: bool | None = Field(None, alias="uniqueItems")
-    properties: dict[str, Any] | None = None
+    properties: Mapping[str, Any] = Field({})
     required: tuple[str, ...] | None = None
     additional_properties: bool | None = Field(None, alias="additionalProperties")
 
