@@ -35,7 +35,7 @@ class Pending:
     durable: bool = True
     unless_opened: bool = False
     done: anyio.Event = field(default_factory=anyio.Event)
-    error: StoreError | None = field(default_factory=lambda: StoreError("the audit was not written"))
+    error: str | None = None
     written: bool = False
 
 
@@ -54,12 +54,13 @@ class Appender:
         known = await self._known(tx, items)
         rows, personal = [], {}
         for item in items:
-            if _is_told(item, known):
+            item.written = not _is_told(item, known)
+            if not item.written:
                 continue
             known.add((item.call, item.event.kind))
             seq += 1
             row, part = self._row(item, seq, before)
-            before, item.written = row[-1], True
+            before = row[-1]
             rows.append(row)
             if part:
                 personal[row[1]] = asdict(part)
@@ -131,7 +132,7 @@ class GroupCommit:
         self.soon(item)
         await item.done.wait()
         if item.error is not None:
-            raise item.error
+            raise StoreError(item.error)
         return item.written
 
     async def run(self) -> None:
@@ -158,19 +159,25 @@ class GroupCommit:
         try:
             async with self._store.transaction(durable=any(item.durable for item in items)) as tx:
                 await self._appender.append(tx, items)
+            _settle(items, None)
+        except StoreError as error:
+            _log.critical("the audit could not be written: %s", error)
+            _settle(items, str(error))
+        except Exception as error:  # noqa: BLE001 - an event that no store takes must not end everyone's audit
+            await self._write_each(items, error)
+
+    async def _write_each(self, items: list[Pending], error: Exception) -> None:
+        """One of these is at fault: the others are written without it."""
+        if len(items) > 1:
             for item in items:
-                item.error = None
-        except Exception as error:  # noqa: BLE001 - one event that cannot be written must not end everyone's audit
-            _log.critical("the audit could not be written: %s", _said(error))
-            for item in items:
-                item.error = StoreError(_said(error))
-        finally:
-            for item in items:
-                item.done.set()
+                await self._write([item])
+        else:
+            kind = type(error).__name__  # its text may hold what somebody wrote
+            _log.critical("an event could not be written: %s", kind)
+            _settle(items, f"an event cannot be written ({kind})")
 
 
-def _said(error: Exception) -> str:
-    # Another error's own text may hold what somebody wrote.
-    return (
-        str(error) if isinstance(error, StoreError) else f"an event cannot be written: {type(error).__name__}"
-    )
+def _settle(items: Sequence[Pending], error: str | None) -> None:
+    for item in items:
+        item.error = error
+        item.done.set()
