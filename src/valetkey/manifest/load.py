@@ -20,7 +20,7 @@ from valetkey.manifest.connector import Connector, Hook
 from valetkey.manifest.faults import collisions, faults
 from valetkey.manifest.flaws import Flaw, unknown
 from valetkey.manifest.problems import problems
-from valetkey.manifest.schema import MANIFEST, PROVIDER, Manifest
+from valetkey.manifest.schema import MANIFEST, PROVIDER, AnyManifest, Manifest
 from valetkey.manifest.schema_auth import Auth, UseAuth
 
 MANIFEST_FILE, PROVIDERS, HOOKS_FILE = "manifest.toml", "providers", "hooks.py"
@@ -56,7 +56,7 @@ class Loader:
         for path in sorted((folder / PROVIDERS).glob("*.toml")):
             if path.stem in self.providers:
                 self._report(path, "", Flaw(f"a second provider named `{path.stem}`"))
-            elif table := self._parsed(path, PROVIDER):
+            elif table := self._parsed(path, PROVIDER, Auth):
                 self.providers[path.stem] = table
 
     def _names(self) -> None:
@@ -72,7 +72,7 @@ class Loader:
     def _connector(self, folder: Path) -> Connector | None:
         """Return the connector in `folder`, or None when it has problems: they are in `found`."""
         path, before = folder / MANIFEST_FILE, len(self.found)
-        manifest = self._parsed(path, MANIFEST)
+        manifest = self._parsed(path, MANIFEST, AnyManifest)
         if manifest is None:
             return None
         if not isinstance(manifest, Manifest):
@@ -87,7 +87,7 @@ class Loader:
         hooks = self._hooks(folder, whole)
         return build(whole, provider, hooks) if len(self.found) == before else None
 
-    def _parsed(self, path: Path, model: TypeAdapter[Any]) -> Any:
+    def _parsed(self, path: Path, model: TypeAdapter[Any], form: Any) -> Any:
         try:
             data = tomllib.loads(path.read_text("utf-8"))
             # Validated as JSON: strict, and yet a list is a tuple and text may be a date.
@@ -95,7 +95,7 @@ class Loader:
         except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
             self._report(path, "", Flaw(f"cannot be read as TOML: {error}"))
         except ValidationError as error:
-            for where, flaw in problems(error, model):
+            for where, flaw in problems(error, form):
                 self._report(path, where, flaw)
         return None
 

@@ -61,6 +61,7 @@ class Refresh(Table):
     idle_expiry: Duration | None = None
     absolute_expiry: Duration | None = None
     dead: tuple[str, ...] = ("invalid_grant",)
+    token_at: Query | None = None
 
 
 class _Auth(Table):
@@ -89,6 +90,7 @@ class OAuth2(_TokenEndpoint):
     type: Literal["oauth2"]
     authorize_url: Url
     authorize_params: Params = Field({})
+    issuer: Url | None = None
     pkce: Literal["required", "supported", "off"] = "supported"
     refresh_url: Url | None = None
     refresh_params: Params = Field({})
