@@ -1,6 +1,7 @@
 """What every egress test stands on: both event loops, a hostile upstream, another origin, a way out."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from valetkey.egress import Egress, Incoming, Limits, Outgoing, Rules
 API = "https://api.example"
 ELSEWHERE = "https://elsewhere.example"
 
-Send = Callable[[str], Awaitable[Incoming]]
+Send = Callable[[str], Coroutine[Any, Any, Incoming]]
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])

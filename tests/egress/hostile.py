@@ -126,7 +126,7 @@ ACTIVE: dict[str, Callable[[asyncio.StreamWriter], Awaitable[None]]] = {
     "drip-head": lambda writer: _drip(writer, OK + b"X: "),
     "endless": lambda writer: _flood(writer, CHUNKED, b"1000\r\n" + b"x" * 4096 + b"\r\n"),
     "endless-to-close": lambda writer: _flood(writer, OK + b"\r\n", b"x" * 4096),
-    "endless-head": lambda writer: _flood(writer, OK, b"X: y\r\n"),
+    "endless-head": lambda writer: _flood(writer, OK, b"X: y\r\n" * 500),
     "short": lambda writer: _cut(writer, OK + b"Content-Length: 100\r\n\r\nmine"),
     "short-chunk": lambda writer: _cut(writer, CHUNKED + b"64\r\nmine"),
     "short-head": lambda writer: _cut(writer, b"HTTP/1.1 200 OK\r\nConte"),
@@ -151,9 +151,9 @@ class Hostile:
     def port(self) -> int:
         return int(self.origin.rpartition(":")[2])
 
-    def speak(self, words: bytes) -> None:
-        """Write unasked on the newest connection."""
-        self.open[-1].write(words)
+    def speak(self, words: bytes, connection: int = -1) -> None:
+        """Write unasked on a connection, by its number."""
+        self.open[connection].write(words)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

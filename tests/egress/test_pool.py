@@ -15,7 +15,7 @@ from tests.egress.certificates import Authority, authority, self_signed
 from tests.egress.hostile import FINE, Hostile, hostile
 from valetkey.egress import Egress, Limits, Outgoing, Rules
 from valetkey.egress.addresses import Lookup
-from valetkey.errors import EgressError, EgressRefused, EgressUnreachable
+from valetkey.errors import EgressAnswerLost, EgressError, EgressRefused, EgressUnreachable
 
 NAME = "git.corp.example"
 
@@ -52,8 +52,8 @@ class Served:
     def __init__(self, server: Hostile, egress: Egress, origin: str) -> None:
         self.server, self.egress, self.origin = server, egress, origin
 
-    async def get(self) -> bytes:
-        request = Outgoing("GET", f"{self.origin}/fine")
+    async def get(self, path: str = "/fine") -> bytes:
+        request = Outgoing("POST", self.origin + path)
         with anyio.fail_after(3):
             return (await self.egress.send(request, origins=frozenset({self.origin}), limits=Limits(1))).body
 
@@ -90,6 +90,16 @@ async def test_a_name_that_flips_after_the_check_is_not_asked_again(corp: Author
         with pytest.raises(EgressUnreachable):
             await it.get()  # nobody listens on 127.0.0.2
     assert (asked, it.server.connections) == ([NAME], 0)
+
+
+async def test_every_new_connection_is_checked_afresh(corp: Authority) -> None:
+    lookup, asked = answers(["127.0.0.1"], ["10.9.9.9"])
+    async with served(corp.server(NAME), lookup, "127.0.0.0/8", corp.bundle) as it:
+        with pytest.raises(EgressAnswerLost):
+            await it.get("/short")
+        with pytest.raises(EgressRefused, match="resolves to an address"):
+            await it.get()
+    assert asked == [NAME, NAME]
 
 
 class _Lying(AbstractResolver):

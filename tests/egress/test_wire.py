@@ -98,6 +98,22 @@ async def test_an_answer_nobody_asked_for_does_not_become_the_next_persons(
     assert upstream.connections == 2
 
 
+async def test_where_every_idle_connection_was_spoken_on_nothing_is_sent(
+    send: Send, egress: Egress, upstream: Hostile
+) -> None:
+    with anyio.fail_after(2):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(send, "/fine")
+        for number in range(2):
+            upstream.speak(answer(b"EVIL"), number)
+        await egress.send(Outgoing("GET", ELSEWHERE), origins=frozenset({ELSEWHERE}))
+        with pytest.raises(EgressUnreachable, match="spoke before it was asked"):
+            await send("/fine")
+        assert (await send("/fine")).body == b"mine"
+    assert (upstream.connections, len(upstream.requests)) == (3, 3)
+
+
 @pytest.mark.parametrize(
     "attack", ["bomb", "double-bomb", "endless", "endless-to-close", "endless-head", "hang"]
 )

@@ -30,11 +30,10 @@ def head(status: int, raw: Iterable[tuple[bytes, bytes]], origin: str) -> dict[s
 def _framed_one_way(headers: dict[str, str]) -> bool:
     """Whether every hop between would agree where this answer ends (RFC 9112 section 6.3).
 
-    aiohttp reads answers leniently: names with a space, control characters, `chunked` twice.
+    aiohttp refuses two lengths by itself, but takes names with a space, controls, and `chunked` twice.
     """
-    coding = headers.get("transfer-encoding")
-    one_length = coding is None or (coding.strip().lower() == "chunked" and "content-length" not in headers)
-    return one_length and all(_NAME.fullmatch(n) and _VALUE.fullmatch(v) for n, v in headers.items())
+    chunked = headers.get("transfer-encoding", "chunked").strip().lower() == "chunked"
+    return chunked and all(_NAME.fullmatch(n) and _VALUE.fullmatch(v) for n, v in headers.items())
 
 
 class Body:

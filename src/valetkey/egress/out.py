@@ -13,6 +13,10 @@ from valetkey.egress.wire import Wire
 
 DEFAULT = Limits()
 
+# httpx2 and httpx are not ours: the MCP library brings them.
+_TALKATIVE = ["aiohttp", "aiohttp.client", "aiohttp.internal", "asyncio"]
+_TALKATIVE += ["httpx", "httpcore", "httpx2", "httpcore2"]
+
 
 class Egress:
     """Every request of this process leaves through here. Use as an async context manager, once."""
@@ -101,16 +105,7 @@ class Upstream:
 
 
 def _quieten_libraries() -> None:
-    """Keep URLs, headers and bodies out of the logs: at INFO these libraries write whole URLs."""
-    for name in (
-        "aiohttp",
-        "aiohttp.client",
-        "aiohttp.internal",
-        "asyncio",
-        "httpx",
-        "httpcore",
-        "httpx2",
-        "httpcore2",
-    ):
+    """Keep URLs, headers and bodies out of the logs, where HTTP libraries write them at INFO and DEBUG."""
+    for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))

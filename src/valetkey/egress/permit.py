@@ -78,10 +78,9 @@ def permitted(request: Outgoing, origins: frozenset[str], credential: Credential
 
 def headers(request: Outgoing, credential: Credential | None) -> list[tuple[str, str]]:
     """Return the headers to send: the caller's, ours, and the credential's last."""
+    proof = {} if credential is None else credential.headers
     asked = list(_checked(request.headers))
-    proofs = (
-        [] if credential is None else list(_checked((n, s.reveal()) for n, s in credential.headers.items()))
-    )
+    proofs = list(_checked((name, secret.reveal()) for name, secret in proof.items()))
     taken = {"authorization", *(name.lower() for name, _ in proofs)}
     if any(name.lower() in taken for name, _ in asked):
         raise EgressRefused("a header that only a credential may set was set by the caller")

@@ -45,7 +45,7 @@ class Pool(aiohttp.TCPConnector):
     def __init__(self, lookup: Lookup, tls: ssl.SSLContext) -> None:
         super().__init__(
             resolver=_Resolver(lookup),
-            use_dns_cache=False,  # a cached address would be one that nobody checked for this origin
+            use_dns_cache=False,  # each new connection asks, and checks, afresh
             ssl=tls,
             limit=CONNECTIONS,
             limit_per_host=CONNECTIONS_PER_HOST,

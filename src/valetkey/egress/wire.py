@@ -1,4 +1,4 @@
-"""One exchange over aiohttp: sent at most once, answered whole or not at all, within a deadline.
+"""One exchange over aiohttp: a write is sent once, an answer is whole or an error, all within a deadline.
 
 Nothing of aiohttp crosses this boundary, and no message repeats a query, a header or a body.
 """
