@@ -1,0 +1,75 @@
+"""What every page shares: templates, the session cookie, stamped forms, headers, static files, error pages.
+
+What the pages are for is the business of the rooms above; nothing here knows a route but `/static/`.
+"""
+
+import secrets
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from valetkey.model import Clock, Randomness
+from valetkey.pages.door import Door, Show, Submit
+from valetkey.pages.forms import Form
+from valetkey.pages.headers import page_headers
+from valetkey.pages.returning import HOME, safe_return
+from valetkey.pages.site import Site
+from valetkey.pages.stamps import Stamps
+from valetkey.pages.static import answer, nothing, static_files
+from valetkey.pages.templates import environment
+from valetkey.pages.visit import Tools, Visit
+from valetkey.pages.words import EFFECTS, plain, tool_title
+from valetkey.people import Sessions
+from valetkey.vault import KeyRing
+
+
+class Pages:
+    """Makes routes of handlers."""
+
+    def __init__(
+        self,
+        site: Site,
+        keys: KeyRing,
+        sessions: Sessions,
+        clock: Clock,
+        randomness: Randomness = secrets.token_bytes,
+    ) -> None:
+        self._sessions, self._static = sessions, static_files()
+        templates = environment({name: file.link for name, file in self._static.items()})
+        self._tools = Tools(site, Stamps(keys), templates, clock, randomness)
+
+    def route(self, path: str, *, get: Show | None = None, post: Submit | None = None) -> Route:
+        """Return a route that answers GET, POST or both; any other method is 405."""
+        return Route(path, Door(path, self._tools, self._sessions, get, post))
+
+    def static(self) -> Route:
+        """Return the route of the stylesheet and the images."""
+        return self.route("/static/{name}", get=self._file)
+
+    def nowhere(self) -> Door:
+        """Return the ASGI endpoint for addresses where nothing is."""
+        return Door("an unknown address", self._tools, self._sessions, _nothing, None)
+
+    async def _file(self, visit: Visit) -> Response:
+        version = visit.request.query_params.get("v")
+        return answer(self._static, visit.request.path_params["name"], version)
+
+
+async def _nothing(_: Visit) -> Response:
+    raise nothing()
+
+
+__all__ = [
+    "EFFECTS",
+    "HOME",
+    "Form",
+    "Pages",
+    "Show",
+    "Site",
+    "Submit",
+    "Visit",
+    "page_headers",
+    "plain",
+    "safe_return",
+    "tool_title",
+]

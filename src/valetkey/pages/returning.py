@@ -1,0 +1,18 @@
+"""Where a sign-in may lead back to: a path of ours, and nothing a browser could read as another place."""
+
+import re
+
+HOME = "/"
+_LONGEST = 2_000
+_SEGMENT = r"(?!\.{1,2}(?:/|\?|$))[A-Za-z0-9_.~-]+"  # never `.` or `..`
+_QUERY = r"(?:[A-Za-z0-9_.~=&+:-]|%[0-9A-Fa-f]{2})*"
+_PATH = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*)?(?:\?{_QUERY})?", re.ASCII)
+
+
+def safe_return(wanted: str) -> str:
+    """Return `wanted` if it is a plain path with a query of ours, else the home page.
+
+    An allow-list: what browsers make of `//host`, a backslash, a tab, `https:host` or a look-alike slash
+    never comes up.
+    """
+    return wanted if len(wanted) <= _LONGEST and _PATH.fullmatch(wanted) else HOME

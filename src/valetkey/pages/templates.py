@@ -1,0 +1,33 @@
+"""Templates to HTML: everything escaped, and a name that was not given is an error, never an empty space."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from valetkey.pages import words
+
+
+def environment(links: Mapping[str, str]) -> Environment:
+    """`links` are the addresses of the static files, by name."""
+    made = Environment(
+        loader=PackageLoader("valetkey.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["static"] = links.__getitem__
+    made.globals["effects"] = words.EFFECTS
+    made.filters.update(_FILTERS)
+    return made
+
+
+_FILTERS: Mapping[str, Callable[..., Any]] = {
+    "span": words.span,
+    "moment": words.moment,
+    "machine_moment": words.machine_moment,
+    "plain": words.plain,
+    "first_sentence": words.first_sentence,
+    "tool_title": words.tool_title,
+}

@@ -1,0 +1,52 @@
+"""How times, spans and names that others wrote are shown to a person."""
+
+from datetime import UTC, datetime
+
+from valetkey.manifest import Tool
+from valetkey.manifest.clean import clean
+from valetkey.model import DAY, HOUR, MINUTE
+
+EFFECTS = {"read": "reads", "write": "changes", "destroy": "deletes"}
+"""What a tool does, as a person is told."""
+
+_LONGEST_NAME = 120
+_UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"))
+
+
+def span(milliseconds: int) -> str:
+    """Say how long, rounded down to its largest unit: `9 minutes`, `30 days`."""
+    for size, unit in _UNITS:
+        if milliseconds >= size:
+            count = milliseconds // size
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return "less than a minute"
+
+
+def moment(at: int) -> str:
+    """Say when: `5 October 2024, 14:05 UTC`. A page without scripts does not know a person's time zone."""
+    when = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def machine_moment(at: int) -> str:
+    """The same for a `datetime` attribute."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="minutes")
+
+
+def plain(text: str) -> str:
+    """Return a name that somebody else wrote: on one line, nothing invisible in it, and not endless."""
+    line = " ".join(str(clean(text)).split())
+    return line if len(line) <= _LONGEST_NAME else f"{line[:_LONGEST_NAME]}…"
+
+
+def first_sentence(text: str) -> str:
+    """Return a description's first sentence: the rest of it is written for models."""
+    line = " ".join(text.split())
+    end = line.find(". ")
+    return line if end < 0 else line[: end + 1]
+
+
+def tool_title(tool: Tool) -> str:
+    """Return a tool's title beside its connector's: `List unread`."""
+    title = plain(tool.title.removeprefix(f"{tool.connector.title}: "))
+    return title[:1].upper() + title[1:]

@@ -1,0 +1,61 @@
+"""What people see: sign-in, invitations, access requests, callbacks, a person's own page.
+
+Each file is one page or two; what they share is in `pages`, what an answer does in `needs`.
+"""
+
+from starlette.routing import Route
+
+from valetkey.audit import Audit
+from valetkey.connections import Connections
+from valetkey.grants import Grants
+from valetkey.manifest import Catalog
+from valetkey.needs import Answers, Requests
+from valetkey.pages import Pages
+from valetkey.people import Accounts, Agents, Sessions
+from valetkey.store import Store
+from valetkey.vault import KeyRing
+from valetkey.web.arriving import Arriving
+from valetkey.web.asked import AskedPerson
+from valetkey.web.browsers import Browsers
+from valetkey.web.connecting import Connecting
+from valetkey.web.joining import Joining
+from valetkey.web.mine import Mine
+from valetkey.web.proof import Proof
+from valetkey.web.signing import Signing
+
+
+def routes(
+    pages: Pages,
+    *,
+    store: Store,
+    keys: KeyRing,
+    audit: Audit,
+    catalog: Catalog,
+    accounts: Accounts,
+    sessions: Sessions,
+    agents: Agents,
+    connections: Connections,
+    grants: Grants,
+    requests: Requests,
+    answers: Answers,
+) -> list[Route]:
+    """Return the routes of every page.
+
+    The application that mounts them has `redirect_slashes` off: Starlette builds that redirect from `Host`.
+    """
+    browsers, proof, people = (
+        Browsers(store, keys, audit, sessions),
+        Proof(accounts, audit),
+        AskedPerson(store, accounts, requests),
+    )
+    rooms = (
+        Signing(accounts, browsers),
+        Joining(store, accounts, browsers),
+        Connecting(people, answers, proof),
+        Arriving(requests, people, answers, proof),
+        Mine(store, catalog, accounts, agents, connections, grants, browsers),
+    )
+    return [pages.static(), *(route for room in rooms for route in room.routes(pages))]
+
+
+__all__ = ["routes"]

@@ -1,0 +1,80 @@
+"""/callback/<registration> and the page after it: back from a provider, and whose account is it?"""
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from valetkey.connections import TurnedAway
+from valetkey.errors import PageError
+from valetkey.needs import Answers, Requests, Waiting
+from valetkey.pages import Form, Pages, Visit, plain
+from valetkey.web.asked import AskedPerson, Hearing
+from valetkey.web.proof import Proof, Wrong
+
+_NOTHING_WRONG = Wrong(200, "")
+_CHANGED = Wrong(409, "Another account arrived since this page was shown. Look again.")
+
+
+class Arriving:
+    """Receives people from providers."""
+
+    def __init__(self, requests: Requests, people: AskedPerson, answers: Answers, proof: Proof) -> None:
+        self._requests, self._people, self._answers, self._proof = requests, people, answers, proof
+
+    def routes(self, pages: Pages) -> list[Route]:
+        return [
+            pages.route("/callback/{registration}", get=self._arrive),
+            self._people.route(pages, "/connect/{handle}/confirm", self._show, self._answer),
+        ]
+
+    async def _arrive(self, visit: Visit) -> Response:
+        if visit.session is None:
+            text = "You are not signed in here. Open the link again, in the browser where you began."
+            raise PageError(403, "This did not work", text)
+        registration, params = visit.request.path_params["registration"], visit.request.query_params
+        try:
+            request = await self._answers.arrive(registration, params.multi_items(), visit.session)
+        except TurnedAway as away:
+            return await self._turned_away(visit, away)
+        return visit.see(f"{self._people.path(request)}/confirm")
+
+    async def _turned_away(self, visit: Visit, away: TurnedAway) -> Response:
+        again = self._people.path(await self._requests.get(away.request))
+        said = {"title": away.title, "text": away.text}
+        return visit.page("turned_away.html", status=away.status, again=again, **said)
+
+    async def _show(self, hearing: Hearing) -> Response:
+        return _page(hearing, await self._answers.confirming(hearing.request), _NOTHING_WRONG)
+
+    async def _answer(self, hearing: Hearing, form: Form) -> Response:
+        if form.one("decision") != "yes":
+            await self._answers.reject(hearing.request)
+            return hearing.visit.see(hearing.path)
+        waiting = await self._answers.confirming(hearing.request)
+        if wrong := await self._wrong(hearing, form, waiting):
+            return _page(hearing, waiting, wrong)
+        await self._answers.confirm(hearing.request)
+        return hearing.visit.see(hearing.path)
+
+    async def _wrong(self, hearing: Hearing, form: Form, waiting: Waiting) -> Wrong | None:
+        if form.one("account") != _account(waiting):  # they say yes to what they saw, and to nothing else
+            return _CHANGED
+        if hearing.visit.confirmed(hearing.request.id):
+            return None
+        return await self._proof.wrong(hearing.session, form.one("password"))
+
+
+def _page(hearing: Hearing, waiting: Waiting, wrong: Wrong) -> Response:
+    return hearing.visit.page(
+        "confirm.html",
+        status=wrong.status,
+        waiting=waiting,
+        account=_account(waiting),
+        changed=wrong.text if wrong is _CHANGED else "",
+        wrong_password="" if wrong is _CHANGED else wrong.text,
+        confirmed=hearing.visit.confirmed(hearing.request.id),
+        name=hearing.name,
+    )
+
+
+def _account(waiting: Waiting) -> str:
+    return plain(waiting.label) if waiting.label else "an account without a name"
