@@ -7,7 +7,7 @@ import pytest
 
 from tests.manifest.demo import HEAD, NO_AUTH, written
 from tests.manifest.recorder import Answer, Answers, Received, Recorder, Tokens, upstream
-from valetkey.calls.run import MOST_ITEMS, run
+from valetkey.calls.run import MOST_BYTES, MOST_ITEMS, run
 from valetkey.egress import Egress, Rules
 from valetkey.errors import CallError
 from valetkey.manifest import Catalog, Tool
@@ -292,6 +292,24 @@ async def test_a_reply_need_not_be_json(tmp_path: Path, response: str, result: s
     go = tool(tmp_path, f'request = "GET /go"\nresponse = "{response}"\nresult = "{result}"')
     answer = Answer(b"a,b", 200, {"content-type": "text/csv; charset=utf-8"})
     assert (await carried_out(go, {}, lambda _: answer))[0] == expected
+
+
+async def test_a_file_is_handed_on_whole_or_not_at_all(tmp_path: Path) -> None:
+    go = tool(tmp_path, 'request = "GET /go"\nresponse = "bytes"')
+    result, _, _ = await carried_out(go, {}, lambda _: Answer(b"x" * MOST_BYTES))
+    assert result["size"] == MOST_BYTES
+    assert "note" not in result
+    error, _, _ = await carried_out(go, {}, lambda _: Answer(b"x" * (MOST_BYTES + 1)))
+    assert (error.outcome, error.text) == ("failed", "The file is too large: more than 70000 bytes.")
+
+
+@pytest.mark.parametrize("ids", ["abc", {"a": 1}, 7, True])
+async def test_what_is_no_list_is_not_gone_through(tmp_path: Path, ids: Json) -> None:
+    error, recorder, _ = await carried_out(
+        tool(tmp_path, EACH, args=f"limit = {LIMIT}"), {}, lambda _: Answer({"ids": ids})
+    )
+    assert error.outcome == Outcome.FAILED
+    assert len(recorder.received) == 1
 
 
 async def test_a_call_has_one_idempotency_key_where_the_api_takes_one(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ from valetkey.model import Effect, Json, Outcome
 MOST_ITEMS = 50
 AT_ONCE = 8
 HOOK_SECONDS = 30
+MOST_BYTES = 70_000
+"""Of a file, which in base64 still fits under the cap of a result: a file is never cut."""
+
 LONGEST_PAUSE = 5.0
 """Seconds a Retry-After may ask for and still be waited out inside the call."""
 
@@ -93,7 +96,9 @@ class _Work:
             return await self._for_each(step, clean(step.each.search(replies)) or [])
         return self.value(step.request, await self.send(step.request, self._values))
 
-    async def _for_each(self, step: Step, items: list[Json]) -> list[Json]:
+    async def _for_each(self, step: Step, items: Json) -> list[Json]:
+        if not isinstance(items, list):
+            raise self.tool.connector.replies.refused(Outcome.FAILED)
         if len(items) > MOST_ITEMS:
             self._note = f"Only the first {MOST_ITEMS} of {len(items)} items were fetched. Ask for fewer."
 
@@ -104,6 +109,8 @@ class _Work:
 
     def value(self, request: RequestTemplate, reply: Reply) -> Json:
         self._size += len(reply.body)
+        if request.response == "bytes" and len(reply.body) > MOST_BYTES:
+            raise CallError(Outcome.FAILED, f"The file is too large: more than {MOST_BYTES} bytes.")
         return self.tool.connector.replies.value(reply, request.response, self.tool.effect)
 
     def _paged(self, result: Json, value: Json, reply: Reply) -> Json:
