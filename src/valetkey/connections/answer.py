@@ -33,8 +33,10 @@ class Answer:
     scopes: frozenset[str] | None
 
 
-def read_answer(auth: OAuth2, reply: Incoming) -> Answer:
+def read_answer(auth: OAuth2, reply: Incoming, token_at: str | None) -> Answer:
     """Read the answer to a redemption or a refresh (RFC 6749 sections 5.1 and 5.2).
+
+    `token_at` is the JMESPath of the object that holds the token, None where it is the answer itself.
 
     Raises OAuthRefused with the provider's code; EgressAnswerLost where a 2xx answer cannot be read:
     the provider may have done its part.
@@ -42,7 +44,7 @@ def read_answer(auth: OAuth2, reply: Incoming) -> Answer:
     body = _object(reply)
     if refusal := _refusal(reply, body):
         raise refusal
-    at = jmespath.search(auth.token_at, body) if auth.token_at else body
+    at = jmespath.search(token_at, body) if token_at else body
     if not isinstance(at, Mapping):
         raise EgressAnswerLost("the token endpoint's answer has no token where the manifest says")
     access = _token(at.get("access_token"))

@@ -42,15 +42,14 @@ class TokenEndpoint:
         if auth.pkce != "off":
             form["code_verifier"] = verifier
         reply = await self._post(connector, client, auth.token_url, form | dict(auth.token_params))
-        return read_answer(auth, reply)
+        return read_answer(auth, reply, auth.token_at)
 
     async def refresh(self, connector: Connector, client: Registration, token: Secret) -> Answer:
         """Refresh (RFC 6749 section 6). Raises OAuthRefused, EgressError."""
         auth = oauth2(connector)
         form = {"grant_type": "refresh_token", "refresh_token": token.reveal(), **auth.refresh_params}
-        return read_answer(
-            auth, await self._post(connector, client, auth.refresh_url or auth.token_url, form)
-        )
+        reply = await self._post(connector, client, auth.refresh_url or auth.token_url, form)
+        return read_answer(auth, reply, auth.refresh.token_at)
 
     async def revoke(self, connector: Connector, client: Registration, tokens: TokenSet) -> None:
         """Give tokens back as the manifest says (RFC 7009). Raises OAuthRefused, EgressError."""

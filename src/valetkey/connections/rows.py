@@ -39,6 +39,12 @@ class Rows:
         rows = await self.store.all(sql, principal.issuer, principal.subject, state)
         return [_connection(row) for row in rows]
 
+    async def unconfirmed(self, since: int) -> list[Connection]:
+        """Return everybody's connections that nobody has confirmed since a time."""
+        sql = f"{_CONNECTIONS} WHERE state IN ($1, $2) AND changed < $3"
+        states = (ConnectionState.PENDING, ConnectionState.CONFIRMING)
+        return [_connection(row) for row in await self.store.all(sql, *states, since)]
+
     async def of(self, principal: Principal) -> list[Connection]:
         """Return all of a principal's connections, newest first, with their accounts' labels."""
         sql = f"{_CONNECTIONS} WHERE issuer = $1 AND subject = $2 ORDER BY id DESC"

@@ -1,0 +1,193 @@
+"""Builds everything from the settings: plain constructor calls, in the order of the floors."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from valetkey.audit import Audit
+from valetkey.audit.checkpoint import checkpoint
+from valetkey.calls.perform import Calls
+from valetkey.calls.policy import Policy
+from valetkey.connections import Connections, Flows, Registrations
+from valetkey.connections.connect import Connecting
+from valetkey.connections.endpoint import TokenEndpoint
+from valetkey.connections.refresh import Refresher
+from valetkey.connections.renewal import Renewal
+from valetkey.connections.revoke import Revocation
+from valetkey.connections.rows import Rows
+from valetkey.connections.tokensets import TokenSets
+from valetkey.egress import Egress, Rules
+from valetkey.grants import Grants
+from valetkey.identity import Identity, Tokens
+from valetkey.jobs import Jobs
+from valetkey.manifest import Catalog, shipped
+from valetkey.model import Clock, Ids, Randomness, SystemClock
+from valetkey.needs import Answers, Needs, Requests
+from valetkey.people import Accounts, Agents, Sessions
+from valetkey.server.endpoint import PATH
+from valetkey.settings import Settings
+from valetkey.store import Store
+from valetkey.store.sqlite import SqliteStore
+from valetkey.vault import KeyRing, Vault
+from valetkey.vault.keyfile import make, read
+from valetkey.vault.keys import is_new, unlock
+
+DEFAULT_PORT = 8917
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything else stands on, opened in this order and closed in the other."""
+
+    settings: Settings
+    public_url: str
+    clock: Clock
+    randomness: Randomness
+    ids: Ids
+    catalog: Catalog
+    store: Store
+    keys: KeyRing
+    vault: Vault
+    audit: Audit
+    egress: Egress
+    tasks: TaskGroup
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that was built. The command line and the server take what they need of it."""
+
+    ground: Ground
+    accounts: Accounts
+    sessions: Sessions
+    agents: Agents
+    tokens: Tokens
+    identity: Identity
+    connections: Connections
+    grants: Grants
+    requests: Requests
+    answers: Answers
+    calls: Calls
+    jobs: Jobs
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    *,
+    public_url: str | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness = secrets.token_bytes,
+) -> AsyncIterator[House]:
+    """Open the house for a while: keys and store first, then what stands on them.
+
+    `public_url` is where this server is reached, if the settings do not say. Raises ConfigError,
+    before anything is changed, when key, store, manifests or settings cannot be used.
+    """
+    clock = clock or SystemClock()
+    ids = Ids(clock, randomness)
+    catalog = Catalog.load([shipped(), *settings.manifests], allow_hooks=[shipped(), *settings.allow_hooks])
+    async with AsyncExitStack() as stack:
+        store = await SqliteStore.open(settings.store_file)
+        stack.push_async_callback(store.aclose)
+        keys = await _unlocked(settings, store, ids, clock, randomness)
+        vault = Vault(keys)
+        yield _house(
+            Ground(
+                settings=settings,
+                public_url=public_url or settings.public_url or await _last_url(store),
+                clock=clock,
+                randomness=randomness,
+                ids=ids,
+                catalog=catalog,
+                store=store,
+                keys=keys,
+                vault=vault,
+                audit=await stack.enter_async_context(Audit(store, vault, ids, clock, randomness)),
+                egress=await stack.enter_async_context(Egress(_rules(settings))),
+                tasks=await stack.enter_async_context(anyio.create_task_group()),
+            )
+        )
+
+
+def _house(ground: Ground) -> House:
+    store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
+    owner = f"{os.getpid()}-{ground.randomness(8).hex()}"
+    sessions = Sessions(store, keys, ids, clock, ground.randomness)
+    agents, tokens = Agents(ids, clock), Tokens(keys, clock, ground.public_url, ground.public_url + PATH)
+    connections = _connections(ground, owner)
+    grants, requests = (
+        Grants(store, audit, ids, clock),
+        Requests(store, keys, audit, ids, clock, ground.public_url),
+    )
+    policy, needs = Policy(store, agents), Needs(connections, grants, requests)
+    return House(
+        ground=ground,
+        accounts=Accounts(store, keys, ids, clock, ground.randomness),
+        sessions=sessions,
+        agents=agents,
+        tokens=tokens,
+        identity=Identity(tokens, sessions),
+        connections=connections,
+        grants=grants,
+        requests=requests,
+        answers=Answers(store, ground.catalog, ground.egress, connections, grants, requests, agents),
+        calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress),
+        jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, owner),
+    )
+
+
+def _connections(ground: Ground, owner: str) -> Connections:
+    store, vault, egress, audit = ground.store, ground.vault, ground.egress, ground.audit
+    ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
+    rows, sets = Rows(store, vault, audit, clock), TokenSets(vault)
+    registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
+    renewal = Renewal(store, sets, rows, registrations, endpoint, audit, clock, randomness)
+    overridden = egress.overridden
+    return Connections(
+        rows=rows,
+        registrations=registrations,
+        flows=Flows(store, vault, ids, clock, randomness, ground.public_url),
+        connecting=Connecting(
+            store, vault, egress, endpoint, registrations, rows, sets, audit, ids, clock, tasks
+        ),
+        refresher=Refresher(store, sets, renewal, clock, tasks, owner=owner, overridden=overridden),
+        revocation=Revocation(store, sets, rows, registrations, endpoint, egress, audit, ground.catalog),
+    )
+
+
+def head_file(settings: Settings) -> Path:
+    """Where the audit's signed head is kept, outside the store."""
+    return settings.home / "audit-head.json"
+
+
+async def sign_head(ground: Ground) -> None:
+    """Sign where the audit stands now, in the store and beside it."""
+    await checkpoint(ground.store, ground.keys, ground.clock, head_file(ground.settings))
+
+
+async def _unlocked(
+    settings: Settings, store: Store, ids: Ids, clock: Clock, randomness: Randomness
+) -> KeyRing:
+    """Open the key ring; a new store, and no other, gets a key made for it."""
+    if await is_new(store) and not settings.key_file.exists():
+        make(settings.key_file, randomness)
+    return await unlock(store, read(settings.key_file), ids, clock, randomness)
+
+
+def _rules(settings: Settings) -> Rules:
+    way = settings.egress
+    return Rules(settings.hosts, way.allow, way.proxy, way.ca_bundle)
+
+
+async def _last_url(store: Store) -> str:
+    """The URL this store's server last ran under, so that the command line makes links that work."""
+    row = await store.one("SELECT value FROM meta WHERE key = 'public_url'")
+    return row["value"] if row else f"http://localhost:{DEFAULT_PORT}"

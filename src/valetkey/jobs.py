@@ -1,0 +1,70 @@
+"""What happens without anybody asking: each process runs it, a lease in the store picks one.
+
+Closing calls a dead process left open, giving back connections nobody confirmed, signing the chain.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from valetkey.audit import Audit
+from valetkey.connections import Connections
+from valetkey.errors import ValetkeyError
+from valetkey.model import MINUTE, SECOND, Clock
+from valetkey.store import Store
+
+_log = logging.getLogger(__name__)
+EVERY_SECONDS = 60
+CONFIRM_WITHIN = 10 * MINUTE
+_LEASE = (EVERY_SECONDS + 15) * SECOND
+
+
+class Jobs:
+    """Runs the jobs of one process. `owner` names the process in the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        audit: Audit,
+        connections: Connections,
+        checkpoint: Callable[[], Awaitable[object]],
+        clock: Clock,
+        owner: str,
+    ) -> None:
+        self._store, self._audit, self._connections = store, audit, connections
+        self._checkpoint, self._clock, self._owner = checkpoint, clock, owner
+
+    async def run(self) -> None:
+        """Do the jobs every minute until cancelled."""
+        while True:
+            await self.once()
+            await anyio.sleep(EVERY_SECONDS)
+
+    async def once(self) -> bool:
+        """Do each job once if this process holds the lease; one that fails does not stop the next."""
+        if not await self._mine():
+            return False
+        for job in (self._audit.close_left_open, self._give_back_unconfirmed, self._checkpoint):
+            try:
+                await job()
+            except ValetkeyError as error:
+                _log.error("a job failed and will be tried again: %s", error)
+        return True
+
+    async def _mine(self) -> bool:
+        now = self._clock.now()
+        async with self._store.transaction(durable=False) as tx:
+            return await tx.one(_TAKE, self._owner, now + _LEASE, now) is not None
+
+    async def _give_back_unconfirmed(self) -> None:
+        late = await self._connections.rows.unconfirmed(self._clock.now() - CONFIRM_WITHIN)
+        for connection in late:
+            await self._connections.revocation.revoke(connection, "system")
+
+
+_TAKE = """
+INSERT INTO leases VALUES ('jobs', $1, $2)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
+  WHERE leases.owner = excluded.owner OR leases.until < $3
+RETURNING owner"""

@@ -1,0 +1,157 @@
+"""Serving a house over HTTP: the endpoint, the pages and the health check in one ASGI application.
+
+Nothing is decided here but where to listen, and that a public address needs a public URL.
+"""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from uvicorn import Config, Server
+
+from valetkey.assemble import DEFAULT_PORT, House, sign_head
+from valetkey.errors import SettingsError
+from valetkey.pages import Pages, Site
+from valetkey.server import Endpoint, Handlers
+from valetkey.settings import Settings, is_loopback
+from valetkey.web import routes
+
+_GRACE_SECONDS = 25
+"""How long requests may still take after a stop: a refresh under way is finished and stored."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen. Raises SettingsError when the port is taken or may not be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio sets TCP_NODELAY only then: without, an answer waits 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        text = f"{host}:{port} cannot be used ({error.strerror}); choose another with --port"
+        raise SettingsError(text) from None
+    return listener
+
+
+def public_url(settings: Settings, host: str, port: int) -> str:
+    """Where a server on this address is reached.
+
+    Raises SettingsError when it listens beyond this machine and the settings do not say as what.
+    """
+    if settings.public_url:
+        return settings.public_url
+    if not is_loopback(host):
+        text = (
+            f"listening on {host} needs `public_url` (and `allowed_hosts`) in valetkey.toml, or --public-url"
+        )
+        raise SettingsError(text)
+    return f"http://localhost:{port}"
+
+
+def application(house: House, endpoint: Endpoint) -> Starlette:
+    """The ASGI application: pages, the MCP endpoint, and whether we are well."""
+
+    async def health(_: Request) -> JSONResponse:
+        await house.ground.store.one("SELECT 1 AS one")
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(routes=[Route("/healthz", health), *endpoint.routes, *_pages(house)])
+
+
+def _pages(house: House) -> list[Route]:
+    ground = house.ground
+    site = Site(ground.public_url, frozenset(ground.settings.allowed_hosts))
+    pages = Pages(site, ground.keys, house.sessions, ground.clock, ground.randomness)
+    return routes(
+        pages,
+        store=ground.store,
+        keys=ground.keys,
+        audit=ground.audit,
+        catalog=ground.catalog,
+        accounts=house.accounts,
+        sessions=house.sessions,
+        agents=house.agents,
+        connections=house.connections,
+        grants=house.grants,
+        requests=house.requests,
+        answers=house.answers,
+    )
+
+
+def endpoint_of(house: House) -> Endpoint:
+    """The MCP endpoint of a house, under the names its settings allow."""
+    handlers = Handlers(house.calls, house.grants, house.requests, house.ground.ids)
+    hosts = [urlsplit(house.ground.public_url).netloc, *house.ground.settings.allowed_hosts]
+    return Endpoint(handlers, house.identity, house.tokens, house.ground.keys, hosts)
+
+
+@asynccontextmanager
+async def running(house: House, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve while the block runs; requests are accepted from the first line of the block on."""
+    async with house_up(house) as app, anyio.create_task_group() as tasks:
+        server = _InBlock(_config(app))
+        tasks.start_soon(server.serve, [listener])
+        try:
+            yield
+        finally:
+            server.should_exit = True
+
+
+async def serve(house: House, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until a signal asks to stop."""
+    async with house_up(house) as app:
+        announce()
+        await Server(_config(app)).serve([listener])
+
+
+@asynccontextmanager
+async def house_up(house: House) -> AsyncIterator[Starlette]:
+    """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
+    await _remember_url(house)
+    endpoint = endpoint_of(house)
+    async with endpoint.run(), anyio.create_task_group() as tasks:
+        tasks.start_soon(house.jobs.run)
+        try:
+            yield application(house, endpoint)
+        finally:
+            tasks.cancel_scope.cancel()
+    await sign_head(house.ground)
+
+
+async def _remember_url(house: House) -> None:
+    sql = "INSERT INTO meta VALUES ('public_url', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    async with house.ground.store.transaction() as tx:
+        await tx.run(sql, house.ground.public_url)
+
+
+class _InBlock(Server):
+    """uvicorn's server, which leaves the signals to the program it runs in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Starlette) -> Config:
+    return Config(
+        app,
+        access_log=False,  # its lines would hold codes and states
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,  # nothing is built from a header somebody sent
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+__all__ = ["DEFAULT_PORT", "listen", "public_url", "running", "serve"]
