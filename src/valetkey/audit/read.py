@@ -4,7 +4,7 @@ What is read is what was recorded; whether it is still whole is `verify`'s to sa
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 
@@ -162,8 +162,9 @@ def _duration(opened: _Event | None, closed: _Event | None) -> int | None:
     return int(closed.core["at"] - opened.core["at"])
 
 
-def _arguments(events: Iterable[_Event]) -> Json:
-    return next((event.personal.get("arguments") for event in events if event.personal), None)
+def _arguments(events: Sequence[_Event]) -> Json:
+    """Those of the last leg that had any: what was sent, where it was sent."""
+    return next((event.personal.get("arguments") for event in reversed(events) if event.personal), None)
 
 
 def _other(event: _Event) -> AuditRecord:
