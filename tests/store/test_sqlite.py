@@ -184,3 +184,18 @@ async def test_erasing_says_when_a_reader_elsewhere_is_in_the_way(store: SqliteS
 
 def copies(folder: Path, text: str) -> int:
     return sum(path.read_bytes().count(text.encode()) for path in folder.iterdir())
+
+
+async def test_a_first_start_waits_for_another_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "store.db"
+    path.touch(0o600)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # before the switch to WAL: SQLite refuses it at once
+
+    async def the_other_ends(_seconds: float) -> None:
+        other.close()
+
+    monkeypatch.setattr(anyio, "sleep", the_other_ends)
+    with anyio.fail_after(5):
+        store = await SqliteStore.open(path)
+        await store.aclose()

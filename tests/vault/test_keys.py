@@ -123,6 +123,7 @@ from valetkey.vault import Purpose, keyfile
 from valetkey.vault.keys import is_new, unlock
 
 async def start(home):
+    print("ready", flush=True)
     sys.stdin.readline()
     store = await SqliteStore.open(home / "store.db")
     if await is_new(store):
@@ -143,6 +144,9 @@ def test_four_first_starts_at_once_make_one_key_ring(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FIRST_START, str(home)]
     pipe = subprocess.PIPE
     starts = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
+    for start in starts:
+        assert start.stdout is not None
+        assert start.stdout.readline() == "ready\n"  # everything is imported
     for start in starts:
         assert start.stdin is not None
         start.stdin.write("go\n")

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
@@ -155,9 +155,10 @@ class SqliteStore(_Asking):
         return found is not None and found["busy"] == 0
 
     async def aclose(self) -> None:
-        async with self._lock:
-            await _close(self._connection)
-            await _close(self._writer)
+        with anyio.CancelScope(shield=True):
+            async with self._lock:
+                await _close(self._connection)
+                await _close(self._writer)
 
 
 async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
@@ -165,11 +166,24 @@ async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection
     try:
         connection.row_factory = sqlite3.Row
         for pragma in pragmas:
-            await connection.execute_fetchall(f"PRAGMA {pragma}")
+            await _set(connection, pragma)
     except BaseException:
         await _close(connection)
         raise
     return connection
+
+
+async def _set(connection: aiosqlite.Connection, pragma: str) -> None:
+    """Several first starts race for the switch to WAL, where SQLite says busy without waiting."""
+    for tries_left in reversed(range(200)):
+        try:
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or not tries_left:
+                raise
+            await anyio.sleep(0.02)
+        else:
+            return
 
 
 async def _close(connection: aiosqlite.Connection) -> None:
@@ -178,15 +192,17 @@ async def _close(connection: aiosqlite.Connection) -> None:
 
 
 def _prepare(path: Path) -> None:
-    """Make the file 0600 before SQLite opens it: its -wal and -shm inherit the mode."""
+    """Make the file 0600 before SQLite opens it: its -wal and -shm inherit the mode.
+
+    A file that is there is looked at and not opened: closing it again would drop the locks that SQLite
+    holds on it in this process (fcntl(2)).
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        found = path.lstat()
     except OSError as error:
         raise StoreError(f"{path}: the store cannot be opened ({error.strerror})") from None
-    try:
-        found = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"{path}: the store has to be a regular file")
     if found.st_mode & 0o077:
