@@ -64,7 +64,7 @@ def test_every_key_of_a_manifest_is_explained() -> None:
     assert sorted(set(keys(json_schema())) - explained) == []
 
 
-@pytest.mark.skipif(importlib.util.find_spec("valetkey.cli") is None, reason="there is no command line yet")
+@pytest.mark.skipif(importlib.util.find_spec("valetkey.cli") is None, reason="no command line yet")
 def test_every_command_is_explained() -> None:
     typer = importlib.import_module("typer")
     cli = importlib.import_module("valetkey.cli")

@@ -16,7 +16,6 @@ REPLACED = {
     "plugin": "connector",
     "invocation": "call",
     "keystore": "vault",
-    "ticket": "access request",
     "impersonate": "delegation: an actor acts for a principal",
     "impersonation": "delegation: an actor acts for a principal",
 }
