@@ -112,9 +112,22 @@ async def opened(
                 vault=vault,
                 audit=await stack.enter_async_context(Audit(store, vault, ids, clock, randomness)),
                 egress=await stack.enter_async_context(Egress(_rules(settings))),
-                tasks=await stack.enter_async_context(anyio.create_task_group()),
+                tasks=await stack.enter_async_context(service_tasks()),
             )
         )
+
+
+@asynccontextmanager
+async def service_tasks() -> AsyncIterator[TaskGroup]:
+    """A task group whose block's own error comes out as it is, once the tasks have ended."""
+    error: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        except Exception as raised:  # noqa: BLE001 - raised again below, without the group around it
+            error = raised
+    if error is not None:
+        raise error
 
 
 def _house(ground: Ground) -> House:

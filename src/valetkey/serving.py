@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from valetkey.assemble import DEFAULT_PORT, House, sign_head
+from valetkey.assemble import DEFAULT_PORT, House, service_tasks, sign_head
 from valetkey.errors import SettingsError
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
@@ -65,7 +65,9 @@ def application(house: House, endpoint: Endpoint) -> Starlette:
         await house.ground.store.one("SELECT 1 AS one")
         return JSONResponse({"status": "ok"})
 
-    return Starlette(routes=[Route("/healthz", health), *endpoint.routes, *_pages(house)])
+    app = Starlette(routes=[Route("/healthz", health), *endpoint.routes, *_pages(house)])
+    app.router.redirect_slashes = False  # Starlette would build that redirect from `Host`
+    return app
 
 
 def _pages(house: House) -> list[Route]:
@@ -98,33 +100,39 @@ def endpoint_of(house: House) -> Endpoint:
 @asynccontextmanager
 async def running(house: House, listener: socket.socket) -> AsyncIterator[None]:
     """Serve while the block runs; requests are accepted from the first line of the block on."""
-    async with house_up(house) as app, anyio.create_task_group() as tasks:
-        server = _InBlock(_config(app))
-        tasks.start_soon(server.serve, [listener])
+    async with service_tasks() as tasks:
+        stop = anyio.Event()
+        tasks.start_soon(_serve_until, house, listener, stop)
         try:
             yield
         finally:
-            server.should_exit = True
+            stop.set()
+
+
+async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event) -> None:
+    async with _up(house) as app, anyio.create_task_group() as tasks:
+        server = _InBlock(_config(app))
+        tasks.start_soon(server.serve, [listener])
+        await stop.wait()
+        server.should_exit = True
 
 
 async def serve(house: House, listener: socket.socket, announce: Callable[[], None]) -> None:
     """Serve until a signal asks to stop."""
-    async with house_up(house) as app:
+    async with _up(house) as app:
         announce()
         await Server(_config(app)).serve([listener])
 
 
 @asynccontextmanager
-async def house_up(house: House) -> AsyncIterator[Starlette]:
+async def _up(house: House) -> AsyncIterator[Starlette]:
     """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
     await _remember_url(house)
     endpoint = endpoint_of(house)
     async with endpoint.run(), anyio.create_task_group() as tasks:
         tasks.start_soon(house.jobs.run)
-        try:
-            yield application(house, endpoint)
-        finally:
-            tasks.cancel_scope.cancel()
+        yield application(house, endpoint)
+        tasks.cancel_scope.cancel()
     await sign_head(house.ground)
 
 

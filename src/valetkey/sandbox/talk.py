@@ -54,7 +54,7 @@ SAID: dict[str, tuple[tuple[Person, float, str], ...]] = {
 def _channels() -> list[Channel]:
     return [
         Channel("C0GENERAL1", "general", "Announcements and everything else", (ANA, BEN, CAROL)),
-        Channel("C0SUPPORT2", "support", "Tickets from customers", (BEN, CAROL)),
+        Channel("C0SUPPORT2", "support", "Tickets from customers", (ANA, BEN, CAROL)),
         Channel("C0RANDOM03", "random", "Not work", (ANA, BEN)),
         Channel("C0ENG00004", "eng", "Engineering, in private", (ANA, BEN), private=True),
         Channel("C0ATTIC005", "attic", "What we no longer do", (ANA, BEN, CAROL), archived=True),

@@ -1,0 +1,136 @@
+"""A whole town on loopback: the sandbox's providers, a house that serves, people, agents with clients.
+
+Every part is the real one; only the clock is turned by hand.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import mcp_types as types
+from mcp.client.client import Client
+from mcp.client.session import ElicitationFnT
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.support.clock import FakeClock
+from valetkey import sandbox
+from valetkey.assemble import House, opened
+from valetkey.demo.person import PersonWithBrowser
+from valetkey.model import DAY, Principal, Registration, Secret
+from valetkey.people import Person
+from valetkey.sandbox import Client as SandboxClient
+from valetkey.sandbox import Sandbox, hosts
+from valetkey.serving import listen, running
+from valetkey.settings import FILE, Settings, parse
+
+PASSWORD = "correct horse battery"
+OPERATOR = Principal("local-operator", "tests")
+CLIENTS = {
+    "google": sandbox.GOOGLE_CLIENT,
+    "slack": sandbox.SLACK_CLIENT,
+    "strict": sandbox.STRICT_CLIENT,
+}
+
+
+@dataclass(slots=True)
+class Town:
+    """What a test walks about in. `links` are the links that were elicited, in order."""
+
+    sandbox: Sandbox
+    house: House
+    clock: FakeClock
+    url: str
+    links: list[str] = field(default_factory=list)
+
+    async def person(self, name: str) -> Person:
+        """Add a person who has accepted their invitation with PASSWORD."""
+        async with self.house.ground.store.transaction() as tx:
+            person = await self.house.accounts.add(tx, name)
+            secret = await self.house.accounts.invite(tx, person)
+        return await self.house.accounts.join(secret, PASSWORD)
+
+    async def token(self, person: Person, agent: str = "triage", lasts: int = DAY) -> str:
+        """Mint the token with which an agent acts for a person."""
+        async with self.house.ground.store.transaction() as tx:
+            actor = await self.house.agents.named(tx, agent)
+            session = await self.house.sessions.start_token(tx, person.principal, actor.id, lasts)
+        return self.house.tokens.mint(session)
+
+    @asynccontextmanager
+    async def client(
+        self, token: str, elicited: ElicitationFnT | None = None, *, mode: str = "auto"
+    ) -> AsyncIterator[Client]:
+        """The SDK's client, attached with a token. Without `elicited` it declares no elicitation."""
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
+            transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
+            async with Client(transport, elicitation_callback=elicited, mode=mode) as client:
+                yield client
+
+    def approving(self, name: str, account: str) -> ElicitationFnT:
+        """Somebody who opens the link they are shown, and says yes to everything, before they answer."""
+
+        async def elicited(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+            assert isinstance(params, types.ElicitRequestURLParams)
+            self.links.append(params.url)
+            await self.approve(params.url, name, account)
+            return types.ElicitResult(action="accept")
+
+        return elicited
+
+    def answering(self, action: str) -> ElicitationFnT:
+        """Somebody who answers the client without ever opening the link."""
+
+        async def elicited(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+            assert isinstance(params, types.ElicitRequestURLParams)
+            self.links.append(params.url)
+            return types.ElicitResult.model_validate({"action": action})
+
+        return elicited
+
+    async def approve(self, link: str, name: str, account: str) -> None:
+        """Open a link as a person, allow what is asked, consent at the provider, confirm the account."""
+        async with PersonWithBrowser() as browser:
+            await self.sign_in(browser, link, name)
+            await browser.submit(password=PASSWORD, decision="allow")
+            if not browser.url.startswith(self.url):
+                await browser.submit(account=account, decision="allow")
+                await browser.submit(decision="yes")
+
+    async def sign_in(self, browser: PersonWithBrowser, link: str, name: str) -> None:
+        """Open a link, signing in on the way."""
+        await browser.open(link)
+        if "/signin" in browser.url:
+            await browser.submit(name=name, password=PASSWORD)
+
+
+def settings_for(home: Path, base_url: str, more: str = "") -> Settings:
+    """Settings under which every provider is the sandbox."""
+    table = "".join(f'"{origin}" = "{target}"\n' for origin, target in hosts(base_url).items())
+    return parse(f"{more}\n[hosts]\n{table}", home / FILE)
+
+
+async def register(house: House, *providers: str) -> None:
+    """Register the sandbox's clients, each as `my-<provider>`."""
+    async with house.ground.store.transaction() as tx:
+        for provider in providers:
+            client: SandboxClient = CLIENTS[provider]
+            new = Registration(f"my-{provider}", provider, client.id, Secret(client.secret))
+            await house.connections.registrations.add(tx, new, OPERATOR)
+
+
+@asynccontextmanager
+async def town(home: Path, *, more: str = "") -> AsyncIterator[Town]:
+    """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`."""
+    clock = FakeClock()
+    providers = Sandbox(clock)
+    async with sandbox.running(providers) as base_url:
+        listener = listen("127.0.0.1", 0)
+        url = f"http://localhost:{listener.getsockname()[1]}"
+        settings = settings_for(home, base_url, more)
+        async with opened(settings, public_url=url, clock=clock) as house:
+            await register(house, "google", "slack")
+            async with running(house, listener):
+                yield Town(providers, house, clock, url)
