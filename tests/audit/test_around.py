@@ -72,6 +72,7 @@ async def test_an_unexpected_exception_may_have_happened_once_it_was_sent(
     async with start() as audit:
         await failing(audit, ZeroDivisionError(), sent)
     assert (await only()).outcome == outcome
+    assert (await only.kinds())[-1] == "call.closed"
 
 
 @pytest.mark.parametrize(("sent", "outcome"), [(True, "unknown"), (False, "failed")])
@@ -89,6 +90,7 @@ async def test_a_cancelled_call_may_have_happened_once_it_was_sent(
     async with start() as audit:
         await cancelled(audit, anyio.CancelScope())
     assert (await only()).outcome == outcome
+    assert (await only.kinds())[-1] == "call.closed"
 
 
 async def test_a_call_cancelled_while_it_is_opened_is_closed_as_unknown_later(
@@ -215,6 +217,7 @@ async def test_leaving_writes_what_waits_even_when_everything_is_cancelled(
             server.cancel()
             await anyio.sleep_forever()
     assert (await only()).outcome == "unknown"
+    assert await only.kinds() == ["call.opened", "call.closed"]
 
 
 async def test_a_call_that_ends_after_the_audit_has_closed_reads_unknown(
