@@ -32,8 +32,13 @@ async def test_private_channels_are_seen_by_their_members_only(visitor: Visitor)
     assert "eng" in await names(visitor, types=EVERY_KIND)
     assert await names(visitor, types="private_channel") == ["eng"]
     await visitor.connect(slack(), "carol@example.com")
-    assert await names(visitor, types=EVERY_KIND) == ["general", "support", "random", "attic"]
-    assert await names(visitor, types=EVERY_KIND, exclude_archived="true") == ["general", "support", "random"]
+    assert await names(visitor, types=EVERY_KIND) == ["general", "support", "sales", "random", "attic"]
+    assert await names(visitor, types=EVERY_KIND, exclude_archived="true") == [
+        "general",
+        "support",
+        "sales",
+        "random",
+    ]
 
 
 async def test_channels_come_in_pages(visitor: Visitor) -> None:
@@ -43,7 +48,7 @@ async def test_channels_come_in_pages(visitor: Visitor) -> None:
         page = (await visitor.get("/api/conversations.list", types=EVERY_KIND, limit=2, cursor=cursor)).json()
         found += [channel["name"] for channel in page["channels"]]
         cursor = page["response_metadata"]["next_cursor"]
-    assert (found, cursor) == (["general", "support", "random", "eng", "attic"], "")
+    assert (found, cursor) == (["general", "support", "sales", "random", "eng", "attic"], "")
 
 
 async def test_a_posted_message_is_there_as_the_person(visitor: Visitor, sandbox: Sandbox) -> None:
@@ -67,7 +72,7 @@ async def test_a_form_does_as_well_as_json_and_a_name_as_well_as_an_id(visitor: 
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ({"channel": "C0SUPPORT2", "text": "hi"}, "not_in_channel"),
+        ({"channel": "C0SALES006", "text": "hi"}, "not_in_channel"),
         ({"channel": "C0ATTIC005", "text": "hi"}, "is_archived"),
         ({"channel": "C0NOWHERE0", "text": "hi"}, "channel_not_found"),
         ({"text": "hi"}, "channel_not_found"),
@@ -105,7 +110,7 @@ async def test_search_finds_pages_of_what_one_may_see_newest_first(visitor: Visi
 
 @pytest.mark.parametrize(
     ("query", "total"),
-    [('"release notes"', 1), ("from:@ben in:#eng", 1), ("in:support", 0), ('"unclosed', 0), ("Thursday", 2)],
+    [('"release notes"', 1), ("from:@ben in:#eng", 1), ("in:sales", 0), ('"unclosed', 0), ("Thursday", 2)],
 )
 async def test_search_knows_phrases_people_and_channels(visitor: Visitor, query: str, total: int) -> None:
     await visitor.connect(slack(), "ana@example.com")
@@ -119,7 +124,7 @@ async def test_search_knows_phrases_people_and_channels(visitor: Visitor, query:
         ("search.messages", {"query": "a", "page": "0"}, "invalid_arguments"),
         ("conversations.list", {"limit": "many"}, "invalid_arguments"),
         ("conversations.list", {"cursor": "junk"}, "invalid_cursor"),
-        ("conversations.history", {"channel": "support"}, "not_in_channel"),
+        ("conversations.history", {"channel": "sales"}, "not_in_channel"),
     ],
 )
 async def test_arguments_that_make_no_sense_are_refused(

@@ -39,6 +39,7 @@ SAID: dict[str, tuple[tuple[Person, float, str], ...]] = {
         (BEN, 28, "Release 2.4 goes out on Thursday."),
         (ANA, 27, "The release notes for 2.4 are in review."),
     ),
+    "sales": ((CAROL, 4, "Northwind signed."), (BEN, 3, "The quote for Fabrikam goes out tomorrow.")),
     "support": (
         (BEN, 6, "Ticket 118: Northwind cannot export invoices."),
         (CAROL, 5, "Ticket 118 is mine; I call Northwind today."),
@@ -55,6 +56,7 @@ def _channels() -> list[Channel]:
     return [
         Channel("C0GENERAL1", "general", "Announcements and everything else", (ANA, BEN, CAROL)),
         Channel("C0SUPPORT2", "support", "Tickets from customers", (ANA, BEN, CAROL)),
+        Channel("C0SALES006", "sales", "Quotes and contracts", (BEN, CAROL)),
         Channel("C0RANDOM03", "random", "Not work", (ANA, BEN)),
         Channel("C0ENG00004", "eng", "Engineering, in private", (ANA, BEN), private=True),
         Channel("C0ATTIC005", "attic", "What we no longer do", (ANA, BEN, CAROL), archived=True),
