@@ -4,9 +4,11 @@ What the pages are for is the business of the rooms above; nothing here knows a 
 """
 
 import secrets
+from collections.abc import Sequence
 
+from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from valetkey.model import Clock, Randomness
 from valetkey.pages.door import Door, Show, Submit
@@ -46,9 +48,12 @@ class Pages:
         """Return the route of the stylesheet and the images."""
         return self.route("/static/{name}", get=self._file)
 
-    def nowhere(self) -> Door:
-        """Return the ASGI endpoint for addresses where nothing is."""
-        return Door("an unknown address", self._tools, self._sessions, _nothing, None)
+    def application(self, routes: Sequence[BaseRoute]) -> Starlette:
+        """Return the application of routes: where none of them is, there is a page that says so."""
+        made = Starlette(routes=routes)
+        made.router.redirect_slashes = False  # Starlette builds that redirect from `Host`
+        made.router.default = Door("an unknown address", self._tools, self._sessions, _nothing, None)
+        return made
 
     async def _file(self, visit: Visit) -> Response:
         version = visit.request.query_params.get("v")

@@ -14,7 +14,7 @@ def read(request: Request, name: str) -> str | None:
     """
     pairs = (pair.strip(" \t").partition("=") for pair in ";".join(_headers(request)).split(";"))
     values = [value for found, _, value in pairs if found == name]
-    return values[0] if len(values) == 1 else None
+    return (values[0] or None) if len(values) == 1 else None
 
 
 def _headers(request: Request) -> list[str]:

@@ -1,5 +1,6 @@
 """How times, spans and names that others wrote are shown to a person."""
 
+import re
 from datetime import UTC, datetime
 
 from valetkey.manifest import Tool
@@ -10,6 +11,7 @@ EFFECTS = {"read": "reads", "write": "changes", "destroy": "deletes"}
 """What a tool does, as a person is told."""
 
 _LONGEST_NAME = 120
+_END = re.compile(r"\. (?=[A-Z])")  # not that of `e.g. this`
 _UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"))
 
 
@@ -23,9 +25,9 @@ def span(milliseconds: int) -> str:
 
 
 def moment(at: int) -> str:
-    """Say when: `5 October 2024, 14:05 UTC`. A page without scripts does not know a person's time zone."""
+    """Say when: `5 Oct 2024, 14:05 UTC`. A page without scripts does not know a person's time zone."""
     when = datetime.fromtimestamp(at / 1000, UTC)
-    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+    return f"{when.day} {when:%b %Y, %H:%M} UTC"
 
 
 def machine_moment(at: int) -> str:
@@ -42,8 +44,8 @@ def plain(text: str) -> str:
 def first_sentence(text: str) -> str:
     """Return a description's first sentence: the rest of it is written for models."""
     line = " ".join(text.split())
-    end = line.find(". ")
-    return line if end < 0 else line[: end + 1]
+    end = _END.search(line)
+    return line[: end.start() + 1] if end else line
 
 
 def tool_title(tool: Tool) -> str:

@@ -39,10 +39,7 @@ def routes(
     requests: Requests,
     answers: Answers,
 ) -> list[Route]:
-    """Return the routes of every page.
-
-    The application that mounts them has `redirect_slashes` off: Starlette builds that redirect from `Host`.
-    """
+    """Return the routes of every page. `Pages.application` is made for them."""
     browsers, proof, people = (
         Browsers(store, keys, audit, sessions),
         Proof(accounts, audit),

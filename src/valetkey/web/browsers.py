@@ -41,7 +41,7 @@ class Browsers:
 
     async def refused(self, name: str) -> None:
         """Record a wrong name or password: the name as a keyed digest, itself only in the sealed part."""
-        digest = self._keys.server(Purpose.LOOKUP).digest(f"name {name.lower()}")
+        digest = self._keys.server(Purpose.LOOKUP).digest(f"name {name[:63].lower()}")
         event = AuditEvent("person.sign_in_failed", "person", None, None, {"name": digest}, {"name": name})
         await self._audit.note(event)
 
