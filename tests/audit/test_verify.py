@@ -68,6 +68,7 @@ HEADS: dict[str, tuple[Callable[[str], str], str]] = {
     "another form": (lambda _: "[]", "not a signed head"),
     "a field missing": (lambda whole: whole.replace('"at"', '"to"'), "not a signed head"),
     "another type": (lambda whole: whole.replace('"seq":', '"seq":"1","x":'), "not a signed head"),
+    "a later format": (lambda whole: whole.replace("head/1", "head/2"), "not a signed head"),
     "another store": (lambda whole: whole.replace('"sto_', '"sto_1'), "another store"),
     "another number": (lambda whole: whole.replace('"seq":', '"seq":1'), "does not fit"),
 }

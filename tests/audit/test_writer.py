@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
 
 from tests.audit.story import AGENT, ANA, CALLER, LIST, POST, Start, made, send
 from valetkey.audit import Audit
-from valetkey.audit.chain import MAX_PERSONAL, MAX_TEXT
+from valetkey.audit.chain import MAX_DEPTH, MAX_PERSONAL, MAX_TEXT
 from valetkey.audit.head import Checkpoint
 from valetkey.audit.read import records
 from valetkey.audit.verify import verify
@@ -202,17 +202,23 @@ async def test_many_long_texts_are_not_kept_at_all(store: SqliteStore, vault: Va
     assert row["longest"] < MAX_PERSONAL
 
 
-async def test_arguments_too_deep_to_keep_end_their_own_call_alone(
-    store: SqliteStore, vault: Vault, start: Start
-) -> None:
-    deep: object = "x"
-    for _ in range(100_000):
-        deep = [deep]
+async def test_arguments_of_any_depth_leave_a_record(store: SqliteStore, vault: Vault, start: Start) -> None:
+    depths = [*range(100, 1_300, 100), 100_000]
     async with start() as audit:
-        with pytest.raises(RecursionError):
-            await made(audit, "call_1", deep=deep)
-        await made(audit, "call_2")
-    assert [record.outcome for record in await records(store, vault)] == ["ok", "failed"]
+        for depth in depths:
+            with suppress(RecursionError):
+                await made(audit, f"call_{depth}", deep=nested(depth))
+    found = await records(store, vault)
+    assert [record.id for record in found] == [f"call_{depth}" for depth in reversed(depths)]
+    assert {record.outcome for record in found} == {"ok", "failed"}, "what has no digest is not sent"
+    assert all(json.dumps(record.as_json()).count("[") <= MAX_DEPTH + 2 for record in found)
+
+
+def nested(depth: int) -> object:
+    value: object = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 async def test_a_record_holds_no_secret_argument_and_no_argument_in_the_clear(

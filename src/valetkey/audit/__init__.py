@@ -14,7 +14,7 @@ import anyio
 
 from valetkey.audit.record import Record
 from valetkey.audit.writer import Appender, GroupCommit, Pending
-from valetkey.errors import CallError, NeedsPerson, Replayed
+from valetkey.errors import CallError, NeedsPerson
 from valetkey.model import (
     MINUTE,
     Actor,
@@ -71,8 +71,6 @@ class Audit:
         record = Record(self._commits, self._vault.keys, caller, tool, call, self._outcome_of)
         try:
             yield record
-        except Replayed:
-            raise
         except NeedsPerson as need:
             if need.resend:
                 record.close(need.outcome)

@@ -18,6 +18,8 @@ MAX_TEXT = 4_096
 """Longest string kept of what somebody wrote, in characters; the rest is cut with a mark."""
 MAX_PERSONAL = 65_536
 """Longest personal part, in characters: a thousand long strings are too long as well."""
+MAX_DEPTH = 32
+"""How deep a value may be nested: what is written here has to be readable everywhere."""
 _CUT = " …"
 
 
@@ -88,12 +90,14 @@ def compact(value: Json) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
-def capped(value: Json) -> Json:
-    """Cut every long string inside a JSON value; what is cut already stays as it is."""
+def capped(value: Json, depth: int = 0) -> Json:
+    """Cut every string inside a JSON value that is too long, and all that is nested too deep to be read."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - len(_CUT)] + _CUT
+    if depth > MAX_DEPTH:
+        return _CUT
     if isinstance(value, Mapping):
-        return {capped(str(key)): capped(item) for key, item in value.items()}
+        return {capped(str(key)): capped(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [capped(item) for item in value]
+        return [capped(item, depth + 1) for item in value]
     return value

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
-from valetkey.audit.chain import capped, compact
+from valetkey.audit.chain import compact
 from valetkey.audit.writer import GroupCommit, Pending
 from valetkey.errors import NeedsPerson, Replayed, StoreError
 from valetkey.model import AuditEvent, Caller, CallId, Connection, Effect, Json, Outcome
@@ -44,7 +44,6 @@ class Record:
         self._arguments: Mapping[str, Json] = {}
         self._effect = Effect.WRITE  # until the tool is known, the careful assumption
         self._sensitive: frozenset[str] = frozenset()
-        self._opening: Pending | None = None
         self.sent = False
 
     def tool(self, tool: T) -> T:
@@ -57,7 +56,7 @@ class Record:
         """Remember the checked arguments: a keyed digest in the chain, the values beside it, sealed."""
         self._facts["arguments"] = self._keys.server(Purpose.LOOKUP).digest(compact(dict(arguments)))
         shown = {name: "***" if name in self._sensitive else value for name, value in arguments.items()}
-        self._arguments = {"arguments": capped(shown)} if shown else {}
+        self._arguments = {"arguments": shown} if shown else {}
         return arguments
 
     def upstream(self, status: int) -> None:
@@ -72,8 +71,8 @@ class Record:
         """
         self._facts["connection"] = connection.id
         event = self._event("call.opened", self._facts, self._arguments)
-        self._opening = Pending(event, call=self._call, durable=self._effect is not Effect.READ)
-        if not await self._commits.now(self._opening):
+        durable = self._effect is not Effect.READ
+        if not await self._commits.now(Pending(event, call=self._call, durable=durable)):
             raise await self._replayed()
         self.sent = True
 
@@ -90,9 +89,10 @@ class Record:
         return None
 
     def close(self, outcome: str) -> None:
-        """Leave how it ended to the next commit, unawaited; a missing close reads as `unknown`."""
-        if self._opening and not self._opening.done.is_set():
-            return  # cancelled while opening: another leg may have been first, and then this is not its end
+        """Leave how it ended to the next commit, unawaited; a missing close reads as `unknown`.
+
+        A leg that was not sent (or was cancelled while it was being opened) has no say over one that was.
+        """
         facts = self._facts | {"outcome": outcome}
         event = self._event("call.closed", facts, {} if self.sent else self._arguments)
         try:
