@@ -59,9 +59,10 @@ class Record:
         self._arguments = {"arguments": shown} if shown else {}
         return arguments
 
-    def upstream(self, status: int) -> None:
-        """Remember the last HTTP status the upstream answered with."""
-        self._facts["status"] = status
+    def upstream(self, status: int | None) -> None:
+        """Remember the last HTTP status the upstream answered with; None: it never did."""
+        if status is not None:
+            self._facts["status"] = status
 
     async def open(self, connection: Connection) -> None:
         """Write, before anything is sent, that this call is sent now with this connection.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from valetkey.audit import Audit
+from valetkey.audit import Audit, Record
 from valetkey.calls.policy import Policy
 from valetkey.calls.run import run
 from valetkey.connections import Connections
@@ -40,7 +40,7 @@ class Calls:
             await self._policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
             connection = await self._needs.met(caller, tool)  # NeedsPerson: all that is missing, one page
             await record.open(connection)  # durable before anything is sent
-            return await self._run(caller, tool, arguments, connection, call)
+            return await self._run(record, caller, tool, arguments, connection, call)
 
     async def declined(self, caller: Caller, name: str, arguments: Json, call: CallId) -> None:
         """Close a call whose person said no. Raises CallError `declined`."""
@@ -51,7 +51,13 @@ class Calls:
             raise CallError(Outcome.DECLINED, text)
 
     async def _run(
-        self, caller: Caller, tool: Tool, arguments: Mapping[str, Json], connection: Connection, call: CallId
+        self,
+        record: Record,
+        caller: Caller,
+        tool: Tool,
+        arguments: Mapping[str, Json],
+        connection: Connection,
+        call: CallId,
     ) -> dict[str, Json]:
         credentials = self._connections.tokens(connection, tool.connector)
         upstream = self._egress.to(tool.connector.origins, credentials)
@@ -64,3 +70,5 @@ class Calls:
             raise await self._needs.missing(
                 caller, tool, Outcome.RECONNECT, connection, resend=True
             ) from None
+        finally:
+            record.upstream(upstream.status)

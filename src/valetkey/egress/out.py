@@ -75,10 +75,11 @@ class Egress:
 
 
 class Upstream:
-    """An egress bound to origins and a source of credentials."""
+    """An egress bound to origins and a source of credentials. `status`: the last answer's HTTP status."""
 
     def __init__(self, egress: Egress, origins: frozenset[str], credentials: Credentials) -> None:
         self._egress, self._origins, self._credentials = egress, origins, credentials
+        self.status: int | None = None
 
     async def send(
         self,
@@ -101,7 +102,9 @@ class Upstream:
         return await self._once(request, newer, limits)
 
     async def _once(self, request: Outgoing, credential: Credential, limits: Limits) -> Incoming:
-        return await self._egress.send(request, origins=self._origins, limits=limits, credential=credential)
+        reply = await self._egress.send(request, origins=self._origins, limits=limits, credential=credential)
+        self.status = reply.status
+        return reply
 
 
 def _quieten_libraries() -> None:
