@@ -35,7 +35,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "a core of another type": (sql("UPDATE audit SET core = CAST(core AS TEXT) WHERE seq = 3"), "type"),
     "the first event removed": (sql("DELETE FROM audit WHERE seq = 1"), "missing or moved"),
     "an event removed in the middle": (sql("DELETE FROM audit WHERE seq = 4"), "missing or moved"),
-    "the end cut off": (sql("DELETE FROM audit WHERE seq > 6"), "is gone"),
+    "the end cut off": (sql("DELETE FROM audit WHERE seq > 6"), "was signed and is gone"),
     "the end and its checkpoint cut off": (
         sql("DELETE FROM audit WHERE seq > 4", "DELETE FROM checkpoints WHERE seq > 4"),
         "is gone",

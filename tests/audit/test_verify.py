@@ -1,6 +1,7 @@
 """Verification of a store: what it says of a whole one, and what it needs besides the store."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ from valetkey.audit.personal import forget_personal
 from valetkey.audit.verify import verify
 from valetkey.errors import IntegrityError, UsageError
 from valetkey.model import AuditEvent
+from valetkey.store import Row, Value
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Vault
 
@@ -111,6 +113,28 @@ async def test_verification_goes_on_while_events_are_added(
                     both.start_soon(seal, audit, store, vault, "tok_1", round_)
                     found = await verify(store, vault.keys, head_file=head_file)
                     assert found.ok, found.findings
+
+
+class Interrupted:
+    """A store in which something happens just before the sealed records are compared."""
+
+    def __init__(self, store: SqliteStore, happens: Callable[[], Awaitable[None]]) -> None:
+        self._store, self._happens = store, happens
+        self.one = store.one
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        if "s.purpose = $1" in sql:
+            await self._happens()
+        return await self._store.all(sql, *values)
+
+
+async def test_a_token_sealed_while_the_chain_was_walked_is_met_with_its_own_receipt(
+    start: Start, store: SqliteStore, vault: Vault
+) -> None:
+    async with start() as audit:
+        busy = Interrupted(store, partial(seal, audit, store, vault, "tok_1", "newest"))
+        found = await verify(busy, vault.keys)
+    assert (found.ok, found.events) == (True, 9)
 
 
 async def test_a_long_chain_is_walked_in_batches(start: Start, store: SqliteStore, vault: Vault) -> None:
