@@ -175,6 +175,22 @@ def parse(text: str, file: Path) -> Settings:
         raise SettingsError(f"{file}: {_problem(error)}") from None
 
 
+def reached_at(settings: Settings, url: str) -> Settings:
+    """Return the settings with `url` as their public_url, as `serve --public-url` gives it.
+
+    Raises SettingsError: not a public URL, or valetkey.toml names another one, which the other commands
+    would go on to use.
+    """
+    if settings.public_url not in {None, url}:
+        raise SettingsError(
+            f"--public-url differs from `public_url` in {settings.home / FILE}; keep one of them"
+        )
+    try:
+        return Settings.model_validate({**dict(settings), "public_url": url})
+    except ValidationError as error:
+        raise SettingsError(f"--public-url: {_problem(error)}") from None
+
+
 def _absolute(settings: Settings) -> Settings:
     home, bundle = settings.home, settings.egress.ca_bundle
     egress = settings.egress.model_copy(update={"ca_bundle": bundle and home / bundle})
