@@ -162,7 +162,8 @@ def _connections(ground: Ground, owner: str) -> Connections:
     ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
     rows, sets = Rows(store, vault, audit, clock), TokenSets(vault)
     registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
-    renewal = Renewal(store, sets, rows, registrations, endpoint, audit, clock, randomness)
+    revocation = Revocation(store, sets, rows, registrations, endpoint, egress, audit, ground.catalog)
+    renewal = Renewal(store, sets, rows, registrations, endpoint, revocation, audit, clock, randomness)
     overridden = egress.overridden
     return Connections(
         rows=rows,
@@ -172,7 +173,7 @@ def _connections(ground: Ground, owner: str) -> Connections:
             store, vault, egress, endpoint, registrations, rows, sets, audit, ids, clock, tasks
         ),
         refresher=Refresher(store, sets, renewal, clock, tasks, owner=owner, overridden=overridden),
-        revocation=Revocation(store, sets, rows, registrations, endpoint, egress, audit, ground.catalog),
+        revocation=revocation,
     )
 
 

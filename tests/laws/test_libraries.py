@@ -25,10 +25,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "pages are rendered in one place, with escaping on; the sandbox has its own",
         ("pages/*", "sandbox/*"),
     ),
-    "jmespath": (
-        "the shaping language of manifests; where they say a token endpoint puts its token",
-        ("manifest/*", "connections/answer.py"),
-    ),
+    "jmespath": ("the shaping language of manifests, behind `manifest.shape.Expression`", ("manifest/*",)),
     "joserfc": (
         "tokens: signed by the authorization server and people, verified by identity and connections",
         ("authserver/*", "people/*", "identity/*", "connections/*", "sandbox/*"),

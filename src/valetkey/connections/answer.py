@@ -8,13 +8,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import jmespath
-from jmespath.exceptions import JMESPathError
+from typing import NoReturn
 
 from valetkey.egress import Incoming
 from valetkey.errors import EgressAnswerLost, OAuthRefused
 from valetkey.manifest.schema_auth import OAuth2
+from valetkey.manifest.shape import Expression
 from valetkey.model import SECOND, Json, Secret
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
@@ -44,7 +43,7 @@ def read_answer(auth: OAuth2, reply: Incoming, token_at: str | None) -> Answer:
     body = _object(reply)
     if refusal := _refusal(reply, body):
         raise refusal
-    at = jmespath.search(token_at, body) if token_at else body
+    at = Expression(token_at).search(body) if token_at else body
     if not isinstance(at, Mapping):
         raise EgressAnswerLost("the token endpoint's answer has no token where the manifest says")
     access = _token(at.get("access_token"))
@@ -59,17 +58,13 @@ def read_revoked(ok: str | None, reply: Incoming) -> None:
     body = _object(reply)
     if refusal := _refusal(reply, body):
         raise refusal
-    try:
-        fine = not ok or bool(jmespath.search(ok, body))
-    except JMESPathError:
-        fine = False
-    if not fine:
+    if ok and not Expression(ok).holds(body):
         raise OAuthRefused("not_confirmed", reply.status)
 
 
 def _refusal(reply: Incoming, body: Mapping[str, Json]) -> OAuthRefused | None:
     error = body.get("error")
-    if isinstance(error, str) or body.get("ok") is False or reply.status >= 300:
+    if error or body.get("ok") is False or reply.status >= 300:
         code = error if isinstance(error, str) and _CODE.fullmatch(error) else f"http_{reply.status}"
         return OAuthRefused(code, reply.status, _retry_after(reply))
     return None
@@ -78,10 +73,22 @@ def _refusal(reply: Incoming, body: Mapping[str, Json]) -> OAuthRefused | None:
 def _object(reply: Incoming) -> Mapping[str, Json]:
     """The body as a JSON object; an empty one for anything else, so that no body is ever shown."""
     try:
-        body = json.loads(reply.body)
+        body = json.loads(reply.body, object_pairs_hook=_each_once, parse_constant=_not_json)
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _each_once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """Two tokens of one name: whoever read the other one would disagree with us about what was issued."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _token(value: Json) -> Secret | None:
@@ -104,7 +111,8 @@ def _lasts(value: Json) -> int | None:
 def _scopes(auth: OAuth2, value: Json) -> frozenset[str] | None:
     if not isinstance(value, str):
         return None
-    return frozenset(part for part in re.split(rf"[\s{re.escape(auth.scope_separator)}]+", value) if part)
+    parts = re.split(rf"[\s{re.escape(auth.scope_separator)}]+", value)
+    return frozenset(filter(None, parts)) or None  # an empty text says no more than none does
 
 
 def _retry_after(reply: Incoming) -> float | None:

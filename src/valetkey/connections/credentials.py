@@ -2,7 +2,7 @@
 
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.renewal import reconnect
-from valetkey.connections.tokensets import Held
+from valetkey.connections.tokensets import Forgotten, Held, OriginsChanged
 from valetkey.egress import Credential
 from valetkey.errors import IntegrityError
 from valetkey.manifest import Connector
@@ -26,8 +26,10 @@ class ConnectionCredentials:
     async def _usable(self, refused: int) -> Credential:
         try:
             held = await self._refresher.usable(self._token_set, self._connector, refused=refused)
+        except (OriginsChanged, Forgotten):  # another `[hosts]`, a changed manifest, or its end a moment ago
+            raise reconnect(self._connector) from None
         except IntegrityError:
-            # Changed origins, another `[hosts]`, a damaged row: whichever it is, nothing is sent.
+            await self._refresher.damaged(self._token_set)
             raise reconnect(self._connector) from None
         return _credential(held)
 

@@ -4,6 +4,7 @@ A caller that goes away cancels nothing: the work runs in the server's own tasks
 does with the lease is in `renewal`.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 
@@ -20,6 +21,9 @@ from valetkey.store import Store
 
 LEASE = 30 * SECOND
 """How long one holder may refresh. Longer than any request can take, or two would spend one token."""
+
+AT_ONCE, AT_ONCE_PER_PROVIDER = 128, 64
+"""How many refreshes one process has under way: a provider that hangs leaves room for the others."""
 
 _MARGIN = 5 * SECOND
 _OTHERS_POLL = 0.05
@@ -45,13 +49,17 @@ class Refresher:
         self._store, self._sets, self._renewal, self._clock = store, sets, renewal, clock
         self._tasks, self._owner, self._overridden = tasks, owner, overridden
         self._flights: dict[str, Flight[Held]] = {}
+        self._room = anyio.CapacityLimiter(AT_ONCE)
+        self._rooms = defaultdict[str, anyio.CapacityLimiter](
+            lambda: anyio.CapacityLimiter(AT_ONCE_PER_PROVIDER)
+        )
 
     async def usable(self, key: str, connector: Connector, *, refused: int = 0) -> Held:
         """Return a token set good to send now, refreshed first where it has to be.
 
         `refused` is the version a provider has just turned down: that one is not good enough.
         Raises CallError: `reconnect` when its person has to come, `unavailable` when later may do;
-        OriginsChanged, IntegrityError.
+        OriginsChanged, Forgotten, IntegrityError.
         """
         while True:
             held = await self.read(key, connector)
@@ -62,9 +70,13 @@ class Refresher:
                 return held
 
     async def read(self, key: str, connector: Connector) -> Held:
-        """Return a token set as it stands. Raises OriginsChanged, IntegrityError."""
+        """Return a token set as it stands. Raises OriginsChanged, Forgotten, IntegrityError."""
         overridden = self._overridden(connector.origins)
         return await self._sets.read(self._store, key, connector, overridden=overridden)
+
+    async def damaged(self, key: str) -> None:
+        """Record that a token set did not open."""
+        await self._renewal.damaged(key)
 
     def _due(self, held: Held, refused: int) -> bool:
         """Refused just now, or within a minute (at most a fifth of its life) of its end."""
@@ -83,13 +95,21 @@ class Refresher:
         return self._flights[key]
 
     async def _renewed(self, key: str, connector: Connector, refused: int) -> Held:
-        while True:
-            held = await self.read(key, connector)
-            if settled := await self._settled(held, connector, refused):
-                return settled
-            if lease := await self._take_lease(held):
-                return await self._renewal.spend(held, connector, lease, useless=self._useless(held, refused))
-            await anyio.sleep(_OTHERS_POLL)
+        async with self._rooms[connector.provider], self._room:  # waited for before the lease, not within
+            while True:
+                held = await self.read(key, connector)
+                if settled := await self._settled(held, connector, refused):
+                    return settled
+                if done := await self._tried(held, connector, useless=self._useless(held, refused)):
+                    return done
+                await anyio.sleep(_OTHERS_POLL)
+
+    async def _tried(self, held: Held, connector: Connector, *, useless: bool) -> Held | None:
+        """Refresh under a lease; None: somebody else has it, and what they make of it has to be awaited."""
+        lease = await self._take_lease(held)
+        if lease is None:
+            return None if useless else held
+        return await self._renewal.spend(held, connector, lease, useless=useless)
 
     async def _settled(self, held: Held, connector: Connector, refused: int) -> Held | None:
         """Return what can be told without the provider; None when it has to be asked."""
@@ -103,9 +123,8 @@ class Refresher:
                 await self._renewal.died(held, "refused" if held.version <= refused else "expired")
                 raise reconnect(connector)
             return held
-        if (held.row["retry_at"] or 0) > self._clock.now():
-            return self._renewal.as_it_is(held, connector, useless=useless)
-        return None
+        wait = (held.row["retry_at"] or 0) - self._clock.now()
+        return self._renewal.as_it_is(held, connector, wait=wait, useless=useless) if wait > 0 else None
 
     def _useless(self, held: Held, refused: int) -> bool:
         """Whether the access token at hand cannot serve any longer, not even for a last minute."""
@@ -115,10 +134,12 @@ class Refresher:
     async def _take_lease(self, held: Held) -> Lease | None:
         """Take the lease and write what is about to be spent, before it is; None: another has it."""
         now, intent = self._clock.now(), str(held.version)
+        until = now + LEASE
         async with self._store.transaction() as tx:
-            row = await tx.one(_LEASE, self._owner, now + LEASE, intent, held.id, now, held.version)
-        spent_before = held.row["intent"] == intent  # by a holder that never told how it ended
-        return Lease(now, LEASE, lost=spent_before) if row else None
+            before = await tx.one("SELECT intent FROM token_sets WHERE id = $1", held.id)
+            row = await tx.one(_LEASE, self._owner, until, intent, held.id, now, held.version)
+        lost = before is not None and before["intent"] == intent  # spent by a holder that never told the end
+        return Lease(self._owner, until, lost) if row else None
 
 
 _LEASE = """

@@ -14,6 +14,9 @@ from valetkey.manifest import Catalog, Connector
 from valetkey.model import AuditEvent, Connection, ConnectionState, TokenSet
 from valetkey.store import Store
 
+REVOKED = "revoked"
+"""Why the secrets of a token set are gone, when their person ended the connection."""
+
 
 class AtProvider(StrEnum):
     """What became of the tokens at the provider."""
@@ -53,6 +56,12 @@ class Revocation:
         connector = self._catalog.connectors.get(connection.connector)
         tokens = await self._end(connection, connector, by)
         await self._store.erase_deleted()
+        return await self.give_back(connection, connector, tokens)
+
+    async def give_back(
+        self, connection: Connection, connector: Connector | None, tokens: TokenSet | None
+    ) -> Revoked:
+        """Give the tokens of an ended connection back at the provider; the audit says what it answered."""
         result = await self._give_back(connection, connector, tokens)
         facts = {"connection": connection.id, "at_provider": result.at_provider}
         await self._audit.note(
@@ -74,7 +83,7 @@ class Revocation:
                     tokens = held.tokens
                 except IntegrityError:
                     pass  # it cannot be opened to be given back; it goes all the same
-            facts = await self._sets.forget(tx, now.token_set, "revoked")
+            facts = await self._sets.forget(tx, now.token_set, REVOKED)
             await self._rows.to(tx, now, ConnectionState.REVOKED, by=by, facts=facts)
             return tokens
 

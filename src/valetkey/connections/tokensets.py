@@ -37,6 +37,14 @@ class OriginsChanged(IntegrityError):
     """A token set belongs to other origins than the ones it would be sent to now."""
 
 
+class Forgotten(IntegrityError):
+    """A token set's secrets are gone on purpose; `reason` is why: `revoked`, `replaced`."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("the tokens of this connection were removed when it ended")
+
+
 class TokenSets:
     """Puts token sets into the vault and opens them for the origins they were got for."""
 
@@ -52,11 +60,11 @@ class TokenSets:
     async def read(self, db: Reads, key: str, connector: Connector, *, overridden: bool) -> Held:
         """Open a token set for a connector's origins.
 
-        Raises OriginsChanged when it belongs to others; IntegrityError when it is gone or changed.
+        Raises OriginsChanged when it belongs to others, Forgotten; IntegrityError when it is damaged.
         """
         row = await db.one(_READ, key)
-        if row is None:
-            raise IntegrityError("the tokens of this connection are gone")
+        if row is None or row["content"] is None:
+            raise Forgotten(row["dead"]) if row and row["dead"] else IntegrityError("a token set is missing")
         content, version, bound = self._vault.opened(PURPOSE, key, row)
         tokens = _tokens(content)
         if bound != bound_to(connector.origins, tokens.registration, overridden=overridden):
@@ -66,7 +74,7 @@ class TokenSets:
     async def forget(self, tx: Transaction, key: str, reason: str) -> Mapping[str, Json]:
         """Remove the secrets, keep the row; returns the facts for the audit."""
         await self._vault.forget(tx, PURPOSE, key)
-        await tx.run("UPDATE token_sets SET dead = $1, intent = NULL WHERE id = $2", reason, key)
+        await tx.run(_FORGOTTEN, reason, key)
         return {"forgotten": PURPOSE, "record": key}
 
 
@@ -109,7 +117,9 @@ INSERT INTO token_sets (id, expires_at) VALUES ($1, $2)
 ON CONFLICT (id) DO UPDATE SET
   expires_at = excluded.expires_at, dead = NULL, failures = 0, since = NULL, retry_at = NULL,
   lease_owner = NULL, lease_until = NULL, intent = NULL"""
+_FORGOTTEN = """
+UPDATE token_sets SET dead = $1, lease_owner = NULL, lease_until = NULL, intent = NULL WHERE id = $2"""
 _READ = f"""
 SELECT t.id, t.expires_at, t.lease_owner, t.lease_until, t.intent, t.dead, t.retry_at, t.failures, t.since,
   {COLUMNS}
-FROM token_sets t JOIN sealed s ON s.purpose = 'token' AND s.id = t.id WHERE t.id = $1"""  # noqa: S608 - constants
+FROM token_sets t LEFT JOIN sealed s ON s.purpose = 'token' AND s.id = t.id WHERE t.id = $1"""  # noqa: S608 - constants

@@ -1,13 +1,15 @@
 """What a failed refresh means, by exact error codes and never by descriptions; and how long to wait."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from enum import StrEnum
 
 from valetkey.errors import EgressError, OAuthRefused
 from valetkey.model import MINUTE, SECOND, Randomness
 from valetkey.store import Row
 
-_OPERATOR = frozenset({"invalid_client", "unauthorized_client"})
+_OPERATOR = frozenset({"invalid_client", "unauthorized_client"})  # RFC 6749 section 5.2
+_OPERATOR |= {"invalid_client_id", "bad_client_secret", "incorrect_client_credentials"}  # Slack, GitHub
 _PASSING = frozenset({408, 425, 429})
 _STRIKES, _STRIKES_OVER = 3, 10 * MINUTE
 _LONGEST_BACKOFF = 5 * MINUTE
@@ -22,6 +24,21 @@ class Verdict(StrEnum):
     SUSPICIOUS = "suspicious"  # an unexplained refusal: three of them over ten minutes are an end
 
 
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How often in a row it went wrong in one way; `since` when, if each of them was unexplained."""
+
+    count: int
+    since: int | None
+
+    @classmethod
+    def with_one_more(cls, row: Row, verdict: Verdict, now: int) -> "Failures":
+        """What a token set's row has to say after this verdict: a failure of another kind begins anew."""
+        unexplained = verdict is Verdict.SUSPICIOUS
+        again = (row["since"] is not None) == unexplained
+        return cls(row["failures"] + 1 if again else 1, (row["since"] or now) if unexplained else None)
+
+
 def classify(dead: Collection[str], error: OAuthRefused | EgressError, row: Row, now: int) -> Verdict:
     """Return what a failure means for a token set whose `row` counts the failures before."""
     if not isinstance(error, OAuthRefused):
@@ -32,8 +49,9 @@ def classify(dead: Collection[str], error: OAuthRefused | EgressError, row: Row,
         return Verdict.OPERATOR
     if error.status in _PASSING or error.status >= 500 or error.status < 300:
         return Verdict.TRANSIENT
-    struck = row["failures"] + 1 >= _STRIKES and row["since"] and now - row["since"] >= _STRIKES_OVER
-    return Verdict.DEAD if struck else Verdict.SUSPICIOUS
+    strikes = Failures.with_one_more(row, Verdict.SUSPICIOUS, now)
+    out = strikes.count >= _STRIKES and now - (strikes.since or now) >= _STRIKES_OVER
+    return Verdict.DEAD if out else Verdict.SUSPICIOUS
 
 
 def backoff(failures: int, retry_after: float | None, randomness: Randomness) -> int:
