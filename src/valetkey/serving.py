@@ -4,6 +4,7 @@ Nothing is decided here but where to listen, and that a public address needs a p
 """
 
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from valetkey.assemble import DEFAULT_PORT, House, service_tasks, sign_head
 from valetkey.errors import SettingsError
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
+from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.settings import Settings, is_loopback
 from valetkey.web import routes
 
@@ -90,27 +92,33 @@ def _pages(house: House) -> list[Route]:
     )
 
 
-def endpoint_of(house: House) -> Endpoint:
+def endpoint_of(house: House, hold: float = HOLD_SECONDS) -> Endpoint:
     """The MCP endpoint of a house, under the names its settings allow."""
-    handlers = Handlers(house.calls, house.grants, house.requests, house.ground.ids)
+    handlers = Handlers(house.calls, house.grants, house.requests, house.ground.ids, hold)
     hosts = [urlsplit(house.ground.public_url).netloc, *house.ground.settings.allowed_hosts]
     return Endpoint(handlers, house.identity, house.tokens, house.ground.keys, hosts)
 
 
 @asynccontextmanager
-async def running(house: House, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve while the block runs; requests are accepted from the first line of the block on."""
+async def running(
+    house: House, listener: socket.socket, *, hold: float = HOLD_SECONDS
+) -> AsyncIterator[None]:
+    """Serve while the block runs; requests are accepted from the first line of the block on.
+
+    `hold` is how many seconds a call that waits for its person is held open before its client is asked
+    to come back.
+    """
     async with service_tasks() as tasks:
         stop = anyio.Event()
-        tasks.start_soon(_serve_until, house, listener, stop)
+        tasks.start_soon(_serve_until, house, listener, stop, hold)
         try:
             yield
         finally:
             stop.set()
 
 
-async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event) -> None:
-    async with _up(house) as app, anyio.create_task_group() as tasks:
+async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event, hold: float) -> None:
+    async with _up(house, hold) as app, anyio.create_task_group() as tasks:
         server = _InBlock(_config(app))
         tasks.start_soon(server.serve, [listener])
         await stop.wait()
@@ -118,17 +126,28 @@ async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event)
 
 
 async def serve(house: House, listener: socket.socket, announce: Callable[[], None]) -> None:
-    """Serve until a signal asks to stop."""
-    async with _up(house) as app:
+    """Serve until a signal asks to stop; then what is under way is finished and the head is signed."""
+    async with running(house, listener):
+        await until_signal(announce)
+
+
+async def until_signal(announce: Callable[[], None]) -> None:
+    """Wait for SIGINT or SIGTERM; `announce` is called once either of them is understood as a wish to stop.
+
+    uvicorn's own handling raises the signal anew once it is done, which would end us before the store
+    is closed.
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         announce()
-        await Server(_config(app)).serve([listener])
+        async for _ in signals:
+            return
 
 
 @asynccontextmanager
-async def _up(house: House) -> AsyncIterator[Starlette]:
+async def _up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
     """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
     await _remember_url(house)
-    endpoint = endpoint_of(house)
+    endpoint = endpoint_of(house, hold)
     async with endpoint.run(), anyio.create_task_group() as tasks:
         tasks.start_soon(house.jobs.run)
         yield application(house, endpoint)
@@ -162,4 +181,4 @@ def _config(app: Starlette) -> Config:
     )
 
 
-__all__ = ["DEFAULT_PORT", "listen", "public_url", "running", "serve"]
+__all__ = ["DEFAULT_PORT", "listen", "public_url", "running", "serve", "until_signal"]
