@@ -14,8 +14,8 @@ help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
 	  printf '  make %-9s %s\n' "$$name" "$$text"; done
 
-demo: $(READY) ## Play one delegated call from beginning to end, offline, against the sandbox
-	@$(BIN)/valetkey demo
+demo: $(READY) ## Play one delegated call offline, to watch; OPEN=1 to approve it yourself, KEEP=1 to attach to it
+	@$(BIN)/valetkey demo $(if $(KEEP),--keep) $(if $(OPEN),--open)
 
 test: lint check-tests ## Lint, types and every test
 

@@ -80,7 +80,13 @@ class PersonWithBrowser:
 
         Raises UsageError when the page has no such form.
         """
-        form = self._form(set(values))
+        return await self._send(self._form(set(values), ""), values)
+
+    async def press(self, action: str) -> str:
+        """Send the form whose action ends like this, as it stands; return the next page."""
+        return await self._send(self._form(set(), action), {})
+
+    async def _send(self, form: Form, values: Mapping[str, str]) -> str:
         target = urljoin(self.url, form.action or self.url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.url))
         headers = {"Origin": origin, "Content-Type": "application/x-www-form-urlencoded"}
@@ -90,10 +96,11 @@ class PersonWithBrowser:
         self.url, self.page = target, reply.text
         return reply.text
 
-    def _form(self, names: set[str]) -> Form:
+    def _form(self, names: set[str], goes_to: str) -> Form:
         parser = _Forms()
         parser.feed(self.page)
         for form in parser.forms:
-            if names <= form.names:
+            if names <= form.names and form.action.endswith(goes_to):
                 return form
-        raise UsageError(f"the page at {urlsplit(self.url).path} has no form with {', '.join(sorted(names))}")
+        what = ", ".join(sorted(names)) or goes_to
+        raise UsageError(f"the page at {urlsplit(self.url).path} has no form with {what}")

@@ -23,10 +23,11 @@ class Needs:
 
     async def met(self, caller: Caller, tool: Tool) -> Connection:
         """Return the connection to use. Raises NeedsPerson with the link, CallError `ambiguous`."""
-        live = await self._connections.rows.live(caller.principal, tool.connector.name)
+        rows = self._connections.rows
+        live = await rows.live(rows.store, caller.principal, tool.connector.name)
         working = [connection for connection in live if connection.state is ConnectionState.CONNECTED]
         if not working:
-            await self._connections.registrations.for_connector(self._connections.rows.store, tool.connector)
+            await self._connections.registrations.for_connector(rows.store, tool.connector)
             outcome = Outcome.RECONNECT if live else Outcome.NOT_CONNECTED
             raise await self.missing(caller, tool, outcome, live[-1] if live else None)
         connection = await self._only(working, tool)
@@ -53,7 +54,7 @@ class Needs:
             f"{said} Give them this link, which only they can use, signed in as themselves: {link} . "
             f"When they say it is done, call {tool.name} again with the same arguments."
         )
-        wants = f"{title}: {tool.title}. Open the page to see which agent asks, and decide."
+        wants = f"{tool.title}. Open the page to see which agent asks, and decide."
         return NeedsPerson(request.outcome, text, link=link, request=request.id, wants=wants, resend=resend)
 
     async def _only(self, working: list[Connection], tool: Tool) -> Connection:

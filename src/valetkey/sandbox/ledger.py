@@ -67,26 +67,31 @@ class Code:
 
 @dataclass(slots=True)
 class Access:
-    """An access token that was issued, with its end in epoch milliseconds."""
+    """An access token that was issued, with its end in epoch milliseconds, None where it has none."""
 
     grant: Grant
     scopes: frozenset[str]
-    until: int
+    until: int | None
 
     @property
     def account(self) -> str:
         return self.grant.account
 
+    def ended(self, now: int) -> bool:
+        return self.until is not None and self.until <= now
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The answer of a token endpoint. `lifetime` is in seconds; `refresh` None where none is returned."""
+    """The answer of a token endpoint. `lifetime` is in seconds, None: no end; `refresh` None where none is
+    returned.
+    """
 
     grant: Grant
     scopes: frozenset[str]
     access: str
     refresh: str | None
-    lifetime: int
+    lifetime: int | None
 
 
 @dataclass(slots=True)
@@ -152,6 +157,13 @@ class Ledger:
         known.used = True
         return self._issue(known.grant, known.grant.scopes, self._new_refresh(known.grant))
 
+    def hand_out(self, secret: str, account: str) -> Grant:
+        """Record a secret that a person has at a provider without OAuth: live until it is revoked."""
+        grant = Grant(self._secret("grant-"), "", account, frozenset(), offline=False)
+        self.grants[grant.id] = grant
+        self._accesses[secret] = Access(grant, frozenset(), None)
+        return grant
+
     def is_used(self, code: str) -> bool:
         """Whether this code was redeemed before."""
         return code in self._codes and self._codes[code].used
@@ -176,7 +188,7 @@ class Ledger:
             raise BadToken("unknown" if token else "missing")
         if known.grant.revoked:
             raise BadToken("revoked")
-        if known.until <= self._clock.now():
+        if known.ended(self._clock.now()):
             raise BadToken("expired")
         return known
 
@@ -195,7 +207,7 @@ class Ledger:
     def expire(self, account: str | None = None) -> int:
         """End the access tokens of one account, or all, now; return how many were alive."""
         now = self._clock.now()
-        alive = [access for access in self._accesses.values() if access.until > now]
+        alive = [access for access in self._accesses.values() if not access.ended(now)]
         chosen = [access for access in alive if account in (None, access.grant.account)]
         for access in chosen:
             access.until = now
@@ -212,6 +224,10 @@ class Ledger:
             known.revoked = True
         return len(chosen)
 
+    def issued(self) -> frozenset[str]:
+        """Return every code and token there is: what to search for where none of them may be."""
+        return frozenset().union(self._codes, self._accesses, self._refreshes)
+
     def granted(self, client: str, account: str) -> frozenset[str]:
         """Return all scopes the account's live grants give this client together."""
         return frozenset().union(*(grant.scopes for grant in self._live(client, account)))
@@ -223,11 +239,18 @@ class Ledger:
 
     def _renewed(self, spent: Refresh, scopes: frozenset[str]) -> Issued:
         spent.grant.refreshes += 1
+        if self.rules.refresh_kills:
+            self._end_accesses(spent.grant)
         if not self.rules.rotates:
             return self._issue(spent.grant, scopes, None)
         answer = self._issue(spent.grant, scopes, self._new_refresh(spent.grant))
         spent.spent_at, spent.answer = self._clock.now(), answer
         return answer
+
+    def _end_accesses(self, grant: Grant) -> None:
+        for access in self._accesses.values():
+            if access.grant is grant:
+                access.until = self._clock.now()
 
     def _reused(self, spent: Refresh, answer: Issued) -> Issued:
         """A rotated token came again: the same pair within the grace, else a thief's sign."""
@@ -238,7 +261,8 @@ class Ledger:
 
     def _issue(self, grant: Grant, scopes: frozenset[str], refresh: str | None) -> Issued:
         access, lifetime = self._secret(self._marks.access), self.rules.lifetime
-        self._accesses[access] = Access(grant, scopes, self._clock.now() + lifetime * SECOND)
+        until = None if lifetime is None else self._clock.now() + lifetime * SECOND
+        self._accesses[access] = Access(grant, scopes, until)
         return Issued(grant, scopes, access, refresh, lifetime)
 
     def _new_refresh(self, grant: Grant) -> str | None:
