@@ -68,9 +68,10 @@ class Seen(HTMLParser):
 class Browser:
     """Opens pages and sends forms, each with the headers a browser adds."""
 
-    def __init__(self, app: ASGIApp, url: str = URL) -> None:
+    def __init__(self, app: ASGIApp | None = None, url: str = URL) -> None:
+        """Of an application in this process, or of the server at `url`."""
         self.url = url
-        transport = httpx2.ASGITransport(app)
+        transport = httpx2.ASGITransport(app) if app else None
         self.http = httpx2.AsyncClient(transport=transport, base_url=url, trust_env=False)
 
     async def __aenter__(self) -> Self:
