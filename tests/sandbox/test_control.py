@@ -139,7 +139,7 @@ async def test_a_reset_brings_everything_back_to_the_start(visitor: Visitor, san
         ("faults", {"provider": "elsewhere", "kind": "api", "name": "drop"}),
         ("rules", {"provider": "google", "no_such_rule": 1}),
         ("rules", {"provider": "google", "lifetime": "long"}),
-        ("rules", {"provider": "google", "lifetime": None}),
+        ("rules", {"provider": "google", "code_lifetime": None}),
         ("expire", {}),
         ("reset", {"provider": "google"}),
         ("reset", []),

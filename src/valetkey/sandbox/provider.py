@@ -15,6 +15,12 @@ from valetkey.sandbox.ledger import Access, BadToken, Grant, Issued, Ledger, Mar
 from valetkey.sandbox.rules import Rules
 
 
+def bearer_token(request: Request) -> str:
+    """Return the token of `Authorization: Bearer`, or "" (RFC 6750 section 2.1; never from the query)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """The one OAuth client registered at a provider. Its secret is public: it opens nothing real."""
@@ -26,7 +32,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class ProviderKind:
-    """What never changes about a provider. `issuer` is its `iss` (RFC 9207), `limited` its 429 body."""
+    """What never changes about a provider. `issuer` is its `iss` (RFC 9207), `limited` its 429 body.
+
+    `secret` finds, in a request to its API, what says whose request it is.
+    """
 
     name: str
     issuer: str
@@ -34,6 +43,7 @@ class ProviderKind:
     rules: Rules
     marks: Marks
     limited: Json
+    secret: Callable[[Request], str] = bearer_token
 
 
 class Provider:
@@ -101,7 +111,7 @@ class Provider:
         """Return a route whose requests are counted and meet this provider's faults."""
 
         async def endpoint(request: Request) -> Response:
-            self.counters.saw(kind, request, self.ledger.owner(bearer_token(request)))
+            self.counters.saw(kind, request, self.ledger.owner(self.kind.secret(request)))
             fault = self.faults.take(kind)
             if fault is None:
                 return await handler(request)
@@ -109,9 +119,3 @@ class Provider:
             return await HOSTILE[fault.name](fault, request, handler)
 
         return Route(path, endpoint, methods=methods)
-
-
-def bearer_token(request: Request) -> str:
-    """Return the token of `Authorization: Bearer`, or "" (RFC 6750 section 2.1; never from the query)."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""

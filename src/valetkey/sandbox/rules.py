@@ -9,15 +9,16 @@ from valetkey.model import Json
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One provider's habits. Times are in seconds.
+    """One provider's habits. Times are in seconds; `lifetime` None: access tokens never expire.
 
     `reuse_kills`: a refresh token used twice ends its whole grant (RFC 9700 section 4.14.2), unless it
     comes again within `reuse_grace`, when it gets the same new pair. `refresh_limit`: so many live
     refresh tokens per account, the oldest dies silently. `grants_exactly`: what is granted whatever was
-    asked and ticked. `next_links_to`: the origin that pagination links point to.
+    asked and ticked. `next_links_to`: the origin that pagination links point to. `refresh_kills`: a refresh
+    ends the grant's access tokens at once. `secret_in_query`: a pasted key may also come in the query.
     """
 
-    lifetime: int = 3599
+    lifetime: int | None = 3599
     code_lifetime: int = 600
     pkce_required: bool = False
     sends_iss: bool = False
@@ -25,9 +26,11 @@ class Rules:
     rotates: bool = False
     reuse_kills: bool = False
     reuse_grace: int = 0
+    refresh_kills: bool = False
     refresh_limit: int | None = None
     grants_exactly: frozenset[str] | None = None
     next_links_to: str | None = None
+    secret_in_query: bool = False
 
     def changed(self, **changes: Json) -> "Rules":
         """Return these rules with some switched, from Python or JSON values. Raises UsageError."""

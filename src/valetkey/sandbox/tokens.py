@@ -44,12 +44,12 @@ def tokens(issued: Issued) -> Response:
     body = {
         "access_token": issued.access,
         "expires_in": issued.lifetime,
+        "refresh_token": issued.refresh,
         "scope": " ".join(sorted(issued.scopes)),
         "token_type": "Bearer",
     }
-    if issued.refresh is not None:
-        body["refresh_token"] = issued.refresh
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    told = {name: value for name, value in body.items() if value is not None}
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
 
 def refusal(refused: Refused) -> Response:
