@@ -151,7 +151,7 @@ def _house(ground: Ground) -> House:
         connections=connections,
         grants=grants,
         requests=requests,
-        answers=Answers(store, ground.catalog, ground.egress, connections, grants, requests, agents),
+        answers=Answers(store, ground.catalog, ground.egress, audit, connections, grants, requests, agents),
         calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress),
         jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, owner),
     )
@@ -162,7 +162,7 @@ def _connections(ground: Ground, owner: str) -> Connections:
     ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
     rows, sets = Rows(store, vault, audit, clock), TokenSets(vault)
     registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
-    revocation = Revocation(store, sets, rows, registrations, endpoint, egress, audit, ground.catalog)
+    revocation = Revocation(store, vault, sets, rows, registrations, endpoint, egress, audit, ground.catalog)
     renewal = Renewal(store, sets, rows, registrations, endpoint, revocation, audit, clock, randomness)
     overridden = egress.overridden
     return Connections(

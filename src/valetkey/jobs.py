@@ -1,10 +1,12 @@
 """What happens without anybody asking: each process runs it, a lease in the store picks one.
 
-Closing calls a dead process left open, giving back connections nobody confirmed, signing the chain.
+Closing calls a dead process left open, giving back what nobody confirmed or came back for, erasing
+what was deleted, signing the chain.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 
@@ -45,11 +47,15 @@ class Jobs:
         """Do each job once if this process holds the lease; one that fails does not stop the next."""
         if not await self._mine():
             return False
-        for job in (self._audit.close_left_open, self._give_back_unconfirmed, self._checkpoint):
-            try:
-                await job()
-            except ValetkeyError as error:
-                _log.error("a job failed and will be tried again: %s", error)
+        jobs: tuple[Callable[[], Awaitable[object]], ...] = (
+            self._audit.close_left_open,
+            self._give_back_unconfirmed,
+            self._connections.flows.forget_late,
+            self._store.erase_deleted,  # what a revocation could not erase while somebody was reading
+            self._checkpoint,
+        )
+        for job in jobs:
+            await _tried(job)
         return True
 
     async def _mine(self) -> bool:
@@ -60,7 +66,15 @@ class Jobs:
     async def _give_back_unconfirmed(self) -> None:
         late = await self._connections.rows.unconfirmed(self._clock.now() - CONFIRM_WITHIN)
         for connection in late:
-            await self._connections.revocation.revoke(connection, "system")
+            await _tried(partial(self._connections.revocation.revoke, connection, "system"))
+
+
+async def _tried(job: Callable[[], Awaitable[object]]) -> None:
+    """Do it, and let its failure stop nothing else: the next minute brings another try."""
+    try:
+        await job()
+    except ValetkeyError as error:
+        _log.error("a job failed and will be tried again: %s", error)
 
 
 _TAKE = """

@@ -3,7 +3,7 @@
 Every part is the real one; only the clock is turned by hand.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from valetkey.model import DAY, Principal, Registration, Secret
 from valetkey.people import Person
 from valetkey.sandbox import Client as SandboxClient
 from valetkey.sandbox import Sandbox, hosts
+from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.serving import listen, running
 from valetkey.settings import FILE, Settings, parse
 
@@ -31,7 +32,10 @@ CLIENTS = {
     "google": sandbox.GOOGLE_CLIENT,
     "slack": sandbox.SLACK_CLIENT,
     "strict": sandbox.STRICT_CLIENT,
+    "notes": sandbox.STRICT_CLIENT,
 }
+NOTES = f'manifests = ["{Path(__file__).parent / "connectors"}"]'
+"""The setting that adds the tests' own connector, `notes`, at the strict provider."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,18 @@ class Town:
             actor = await self.house.agents.named(tx, agent)
             session = await self.house.sessions.start_token(tx, person.principal, actor.id, lasts)
         return self.house.tokens.mint(session)
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator["Town"]:
+        """Another process on the same store, as far as anything but the memory is concerned."""
+        listener = listen("127.0.0.1", 0)
+        netloc = f"localhost:{listener.getsockname()[1]}"
+        settings = self.house.ground.settings.model_copy(update={"allowed_hosts": (netloc,)})
+        async with (
+            opened(settings, public_url=self.url, clock=self.clock) as house,
+            running(house, listener),
+        ):
+            yield Town(self.sandbox, house, self.clock, f"http://{netloc}")
 
     @asynccontextmanager
     async def client(
@@ -122,8 +138,13 @@ async def register(house: House, *providers: str) -> None:
 
 
 @asynccontextmanager
-async def town(home: Path, *, more: str = "") -> AsyncIterator[Town]:
-    """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`."""
+async def town(
+    home: Path, *, more: str = "", clients: Sequence[str] = ("google", "slack"), hold: float = HOLD_SECONDS
+) -> AsyncIterator[Town]:
+    """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`.
+
+    `clients` are registered as `my-<name>`; `hold` is how long a leg waits for its person, in seconds.
+    """
     clock = FakeClock()
     providers = Sandbox(clock)
     async with sandbox.running(providers) as base_url:
@@ -131,6 +152,6 @@ async def town(home: Path, *, more: str = "") -> AsyncIterator[Town]:
         url = f"http://localhost:{listener.getsockname()[1]}"
         settings = settings_for(home, base_url, more)
         async with opened(settings, public_url=url, clock=clock) as house:
-            await register(house, "google", "slack")
-            async with running(house, listener):
+            await register(house, *clients)
+            async with running(house, listener, hold=hold):
                 yield Town(providers, house, clock, url)

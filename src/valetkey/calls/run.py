@@ -48,7 +48,12 @@ async def run(
     `key` names this one call where the API has an idempotency header; without one none is sent.
     """
     work = _Work(tool, dict(arguments), upstream, key, sleep)
-    result = await (work.hooked(tool.hook) if tool.hook else work.stepped())
+    try:
+        result = await (work.hooked(tool.hook) if tool.hook else work.stepped())
+    except CallError as error:
+        if work.wrote and error.outcome == Outcome.RECONNECT:  # its own sending did nothing; an earlier one did
+            raise work.lost() from None
+        raise
     return _fitting(tool, result)
 
 
@@ -74,6 +79,7 @@ class _Work:
         self._upstream, self._key, self._sleep = upstream, key, sleep
         self._values = self._with_cursor(arguments)
         self._size, self._note = 0, ""
+        self.wrote = False  # whether a request that may change something was answered well
 
     def _with_cursor(self, arguments: dict[str, Json]) -> dict[str, Json]:
         if self.tool.pager is None or "cursor" not in arguments:
@@ -111,7 +117,9 @@ class _Work:
         self._size += len(reply.body)
         if request.response == "bytes" and len(reply.body) > MOST_BYTES:
             raise CallError(Outcome.FAILED, f"The file is too large: more than {MOST_BYTES} bytes.")
-        return self.tool.connector.replies.value(reply, request.response, self.tool.effect)
+        value = self.tool.connector.replies.value(reply, request.response, self.tool.effect)
+        self.wrote |= self.tool.effect is not Effect.READ and request.line.method != "GET"
+        return value
 
     def _paged(self, result: Json, value: Json, reply: Reply) -> Json:
         """Put the items of a list beside the cursor that goes on from them."""
@@ -133,7 +141,7 @@ class _Work:
             with anyio.fail_after(HOOK_SECONDS):
                 return clean(await hook(HookCall(self)))
         except TimeoutError:
-            raise self._lost() from None
+            raise self.lost() from None
         except (CallError, EgressError):
             raise
         except Exception as error:
@@ -166,7 +174,7 @@ class _Work:
         try:
             return await self._upstream.send(Outgoing(*request), expired=replies.expired)
         except EgressAnswerLost:
-            raise self._lost() from None
+            raise self.lost() from None
         except EgressUnreachable:
             raise replies.refused(Outcome.UNAVAILABLE) from None
         except EgressError:
@@ -175,7 +183,7 @@ class _Work:
                 f"{replies.title}'s answer could not be used, or the request could not be sent.",
             ) from None
 
-    def _lost(self) -> CallError:
+    def lost(self) -> CallError:
         lost = Outcome.UNAVAILABLE if self.tool.effect is Effect.READ else Outcome.UNKNOWN
         return self.tool.connector.replies.refused(lost)
 

@@ -6,7 +6,7 @@ what is missing for it, is decided in `needs`.
 
 from dataclasses import dataclass
 
-from valetkey.connections.authorize import Flows, Params, TurnedAway
+from valetkey.connections.authorize import Flows, Params, Trip, TurnedAway
 from valetkey.connections.connect import Confirming, Connecting
 from valetkey.connections.credentials import ConnectionCredentials
 from valetkey.connections.refresh import Refresher
@@ -42,6 +42,7 @@ __all__ = [
     "Params",
     "Registrations",
     "Revoked",
+    "Trip",
     "TurnedAway",
     "providers",
 ]

@@ -20,6 +20,17 @@ from valetkey.vault import Purpose, Vault
 LASTS = 10 * MINUTE
 _PURPOSE = "flow"
 _ONCE = ("state", "code", "iss", "error")
+_ERRORS = frozenset(
+    {
+        "access_denied",
+        "invalid_request",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_response_type",
+    }
+)
 
 Params = Sequence[tuple[str, str]]
 
@@ -36,7 +47,10 @@ class Trip:
 
 
 class TurnedAway(PageError):
-    """The provider sent the person back without a code; `request` is whose access request it was."""
+    """The provider sent the person back without a code; `request` is whose access request it was.
+
+    `code` is the provider's error where it is one of RFC 6749 section 4.1.2.1, else `other`.
+    """
 
     def __init__(self, request: str, code: str) -> None:
         self.request, self.code = request, code
@@ -89,13 +103,9 @@ class Flows:
         """
         found = _once(params)
         row = await self._found(registration, found, session)
-        sealed = (await self._vault.open(self._store, _PURPOSE, row["id"])).content
-        expected = issuers.get(sealed["connector"])
-        if expected is not None and found.get("iss") != expected:
-            raise _refused()
-        await self._consume(row)
+        sealed = await self._consumed(row, found.get("iss"), issuers)
         if "code" not in found:
-            raise TurnedAway(row["request"], found.get("error", "no_code"))
+            raise TurnedAway(row["request"], _code(found["error"]))
         return Trip(row["request"], registration, found["code"], sealed["verifier"], sealed["luggage"])
 
     async def _found(self, registration: str, found: Mapping[str, str], session: str) -> Row:
@@ -106,11 +116,24 @@ class Flows:
             raise PageError(403, "This is not your link", "Open the link in the browser where you began.")
         return row
 
-    async def _consume(self, row: Row) -> None:
+    async def _consumed(self, row: Row, iss: str | None, issuers: Mapping[str, str | None]) -> Json:
+        """Use a flow up and return what was sealed for it; a wrong issuer undoes that again."""
         async with self._store.transaction() as tx:
             if not await tx.run("DELETE FROM flows WHERE id = $1", row["id"]):
                 raise PageError(400, "Already used", "This answer of the provider was used already.")
+            sealed = (await self._vault.open(tx, _PURPOSE, row["id"])).content
+            expected = issuers.get(sealed["connector"])
+            if expected is not None and iss != expected:
+                raise _refused()
             await self._vault.forget(tx, _PURPOSE, row["id"])
+        return sealed
+
+    async def forget_late(self) -> None:
+        """Remove the flows nobody came back from: their verifiers need not outlive their ten minutes."""
+        async with self._store.transaction() as tx:
+            for row in await tx.all("SELECT id FROM flows WHERE until <= $1", self._clock.now()):
+                await self._vault.forget(tx, _PURPOSE, row["id"])
+                await tx.run("DELETE FROM flows WHERE id = $1", row["id"])
 
     def _authorize_url(
         self, connector: Connector, client: Registration, scopes: frozenset[str], state: str, verifier: str
@@ -139,6 +162,10 @@ def _once(params: Params) -> dict[str, str]:
     if len(names) != len(set(names)) or ("code" in names) == ("error" in names):
         raise _refused()
     return {name: value for name, value in params if name in _ONCE}
+
+
+def _code(error: str) -> str:
+    return error if error in _ERRORS else "other"
 
 
 def _refused() -> PageError:

@@ -21,10 +21,10 @@ from valetkey.manifest import Account, Connector, whoami
 from valetkey.manifest.replies import Reply
 from valetkey.manifest.requests import Request
 from valetkey.model import Clock, Connection, ConnectionState, Ids, Json, Principal, Secret, TokenSet
-from valetkey.store import Store, Transaction
+from valetkey.store import Reads, Store, Transaction
 from valetkey.vault import Vault
 
-_PENDING = "pending"
+PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Connecting:
             receipt = await self._sets.put(tx, connection.token_set, tokens)
             await self._rows.insert(tx, connection)
             await self._vault.put(
-                tx, _PENDING, connection.id, {"request": trip.request, "luggage": trip.luggage}
+                tx, PENDING, connection.id, {"request": trip.request, "luggage": trip.luggage}
             )
             state = ConnectionState.CONFIRMING
             await self._rows.to(tx, connection, state, by="person", facts=receipt.facts())
@@ -145,21 +145,31 @@ class Connecting:
         Raises PageError 404 when there is none.
         """
         for connection in await self._rows.in_state(principal, ConnectionState.CONFIRMING):
-            content = (await self._vault.open(self._store, _PENDING, connection.id)).content
+            content = (await self._vault.open(self._store, PENDING, connection.id)).content
             if content["request"] == request:
                 return Confirming(await self._rows.labelled(self._store, connection), content["luggage"])
         text = "There is no connection waiting for you here. Open the link again."
         raise PageError(404, "Nothing to confirm", text)
 
-    async def replaced(self, connection: Connection) -> Connection | None:
-        """Return the person's earlier connection to the same account, which this one would renew."""
-        live = await self._rows.live(connection.principal, connection.connector)
-        same = [old for old in live if old.account and old.account == connection.account]
+    async def replaced(self, db: Reads, connection: Connection, about: str | None) -> Connection | None:
+        """Return the person's earlier connection to the same account, which this one would renew.
+
+        `about` is the connection it was made to renew: the same account where none has a name.
+        """
+        live = await self._rows.live(db, connection.principal, connection.connector)
+        same = [old for old in live if old.account == connection.account and (old.account or old.id == about)]
         return same[0] if same else None
 
-    async def settle(self, tx: Transaction, connection: Connection, old: Connection | None) -> Connection:
-        """Make a confirmed connection count; an earlier one to the same account keeps its id and grants."""
-        await self._vault.forget(tx, _PENDING, connection.id)
+    async def settle(self, tx: Transaction, connection: Connection, about: str | None) -> Connection:
+        """Make a confirmed connection count; an earlier one to the same account keeps its id and grants.
+
+        Raises PageError 409 when it was given back meanwhile.
+        """
+        now = await self._rows.get(tx, connection.id)
+        if now is None or now.state is not ConnectionState.CONFIRMING:
+            raise PageError(409, "Too late", "This connection was given back meanwhile. Open the link again.")
+        await self._vault.forget(tx, PENDING, connection.id)
+        old = await self.replaced(tx, connection, about)
         if old is None:
             await self._rows.to(tx, connection, ConnectionState.CONNECTED, by="person")
             return replace(connection, state=ConnectionState.CONNECTED)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from valetkey.audit import Audit
+from valetkey.connections.connect import PENDING
 from valetkey.connections.endpoint import TokenEndpoint, oauth2
 from valetkey.connections.registrations import Registrations
 from valetkey.connections.rows import Rows
@@ -13,6 +14,7 @@ from valetkey.errors import EgressError, IntegrityError, OAuthRefused, UsageErro
 from valetkey.manifest import Catalog, Connector
 from valetkey.model import AuditEvent, Connection, ConnectionState, TokenSet
 from valetkey.store import Store
+from valetkey.vault import Vault
 
 REVOKED = "revoked"
 """Why the secrets of a token set are gone, when their person ended the connection."""
@@ -40,6 +42,7 @@ class Revocation:
     def __init__(
         self,
         store: Store,
+        vault: Vault,
         sets: TokenSets,
         rows: Rows,
         registrations: Registrations,
@@ -48,7 +51,8 @@ class Revocation:
         audit: Audit,
         catalog: Catalog,
     ) -> None:
-        self._store, self._sets, self._rows, self._registrations = store, sets, rows, registrations
+        self._store, self._vault, self._sets, self._rows = store, vault, sets, rows
+        self._registrations = registrations
         self._endpoint, self._egress, self._audit, self._catalog = endpoint, egress, audit, catalog
 
     async def revoke(self, connection: Connection, by: str) -> Revoked:
@@ -84,6 +88,7 @@ class Revocation:
                 except IntegrityError:
                     pass  # it cannot be opened to be given back; it goes all the same
             facts = await self._sets.forget(tx, now.token_set, REVOKED)
+            await self._vault.forget(tx, PENDING, now.id)
             await self._rows.to(tx, now, ConnectionState.REVOKED, by=by, facts=facts)
             return tokens
 
@@ -100,10 +105,10 @@ class Revocation:
                 else "The provider has no way to be told; remove it there as well."
             )
             return Revoked(AtProvider.NOT_SUPPORTED, f"It has ended here. {told}")
-        client = await self._registrations.get(self._store, connection.registration)
         try:
+            client = await self._registrations.get(self._store, connection.registration)
             await self._endpoint.revoke(connector, client, tokens)
-        except (OAuthRefused, EgressError):
+        except (OAuthRefused, EgressError, IntegrityError):
             told = f"It has ended here, but {connector.title} did not confirm. Remove it there as well."
             return Revoked(AtProvider.FAILED, told)
         return Revoked(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from valetkey.audit import Audit
+from valetkey.errors import UsageError
 from valetkey.model import AuditEvent, Clock, Connection, ConnectionState, Json, Principal
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import Purpose, Vault
@@ -26,11 +27,11 @@ class Rows:
         row = await db.one(f"{_CONNECTIONS} WHERE id = $1", connection_id)
         return _connection(row) if row else None
 
-    async def live(self, principal: Principal, connector: str) -> list[Connection]:
+    async def live(self, db: Reads, principal: Principal, connector: str) -> list[Connection]:
         """Return a principal's connections to a connector that work or could again, oldest first."""
         mine = f"{_CONNECTIONS} WHERE issuer = $1 AND subject = $2"
         sql = f"{mine} AND connector = $3 AND state IN ($4, $5) ORDER BY id"
-        rows = await self.store.all(sql, principal.issuer, principal.subject, connector, *_LIVE)
+        rows = await db.all(sql, principal.issuer, principal.subject, connector, *_LIVE)
         return [_connection(row) for row in rows]
 
     async def in_state(self, principal: Principal, state: ConnectionState) -> list[Connection]:
@@ -83,9 +84,12 @@ class Rows:
         reason: str | None = None,
         facts: Mapping[str, Json] | None = None,
     ) -> None:
-        """Move a connection to a state, and record it as `connection.<state>`."""
-        sql = "UPDATE connections SET state = $1, reason = $2, changed = $3 WHERE id = $4"
-        await tx.run(sql, state, reason, self._clock.now(), connection.id)
+        """Move a connection to a state, and record it as `connection.<state>`.
+
+        Raises UsageError for one that was revoked: nothing leads back from there.
+        """
+        if not await tx.run(_MOVE, state, reason, self._clock.now(), connection.id):
+            raise UsageError("this connection has ended already")
         said = {
             "connection": connection.id,
             "connector": connection.connector,
@@ -102,8 +106,14 @@ class Rows:
         await tx.run(sql, token_set, json.dumps(sorted(scopes)), self._clock.now(), connection_id)
 
     async def sharing(self, db: Reads, token_set: str) -> list[Connection]:
-        """Return the connections behind which a token set stands."""
-        return [_connection(row) for row in await db.all(f"{_CONNECTIONS} WHERE token_set = $1", token_set)]
+        """Return the connections behind which a token set stands: a revoked one only used to have it."""
+        sql = f"{_CONNECTIONS} WHERE token_set = $1 AND state != 'revoked'"
+        return [_connection(row) for row in await db.all(sql, token_set)]
+
+    async def ended(self, db: Reads, token_set: str) -> list[Connection]:
+        """Return the revoked connections that used to have a token set."""
+        sql = f"{_CONNECTIONS} WHERE token_set = $1 AND state = 'revoked'"
+        return [_connection(row) for row in await db.all(sql, token_set)]
 
 
 def _connection(row: Row) -> Connection:
@@ -123,6 +133,8 @@ def _connection(row: Row) -> Connection:
 _CONNECTIONS = """
 SELECT id, issuer, subject, connector, registration, state, reason, token_set, scopes, account
 FROM connections"""
+_MOVE = """
+UPDATE connections SET state = $1, reason = $2, changed = $3 WHERE id = $4 AND state != 'revoked'"""
 _INSERT = """
 INSERT INTO connections
   (id, issuer, subject, connector, registration, state, token_set, scopes, created, changed)

@@ -61,16 +61,15 @@ class Grants:
         return grant
 
     async def covers(self, principal: Principal, actor: str, connection: str, tool: Tool) -> bool:
-        """Whether a live grant lets this actor use this tool on this connection now."""
+        """Whether a live grant lets this actor use this tool on this connection; a later refusal wins."""
         live = await self._live(self._store, principal, actor)
-        return any(connection in grant.connections and _names(grant, tool) for grant in live)
+        return _allows((grant for grant in live if _speaks_of(grant, connection, tool)), tool)
 
-    async def refused(self, principal: Principal, actor: str) -> frozenset[str]:
-        """The tools a person refused this actor and has not allowed since."""
-        refused: set[str] = set()
-        for grant in await self._live(self._store, principal, actor):
-            refused = (refused - grant.tools) | grant.refused
-        return frozenset(refused)
+    async def refused(self, principal: Principal, actor: str, tools: Iterable[Tool]) -> frozenset[str]:
+        """Those of the tools that a person refused this actor and has not allowed since."""
+        live = await self._live(self._store, principal, actor)
+        spoken = {tool: [grant for grant in live if _speaks_of(grant, None, tool)] for tool in tools}
+        return frozenset(tool.name for tool, said in spoken.items() if said and not _allows(said, tool))
 
     async def of(self, principal: Principal) -> list[Grant]:
         """A principal's live grants, newest first."""
@@ -89,17 +88,27 @@ class Grants:
         return _grant(row)
 
     async def _live(self, db: Reads, principal: Principal, actor: str) -> list[Grant]:
-        sql = f"{_LIVE} AND issuer = $2 AND subject = $3 AND actor = $4 ORDER BY id"
+        sql = f"{_LIVE} AND issuer = $2 AND subject = $3 AND actor = $4 ORDER BY id DESC"
         return [_grant(row) for row in await db.all(sql, *self._who(principal), actor)]
 
     def _who(self, principal: Principal) -> tuple[int, str, str]:
         return self._clock.now(), principal.issuer, principal.subject
 
 
+def _allows(newest_first: Iterable[Grant], tool: Tool) -> bool:
+    """What the newest of the grants that speak of a tool says: a person's last word counts."""
+    return next((tool.name not in grant.refused for grant in newest_first), False)
+
+
+def _speaks_of(grant: Grant, connection: str | None, tool: Tool) -> bool:
+    """Whether a grant refuses a tool, or allows it on this connection (None: on any)."""
+    return tool.name in grant.refused or (connection in {None, *grant.connections} and _names(grant, tool))
+
+
 def _names(grant: Grant, tool: Tool) -> bool:
     if tool.name in grant.tools:
         return True
-    if tool.effect is Effect.DESTROY or tool.name in grant.refused:
+    if tool.effect is Effect.DESTROY:
         return False
     connector = tool.connector.name
     return f"{connector}.*" in grant.tools or f"{connector}:{tool.effect}" in grant.tools

@@ -5,17 +5,16 @@ The pages have checked who is there, that the form is ours, and the password; he
 
 from dataclasses import dataclass
 
-from valetkey.connections import Connections, Params
+from valetkey.audit import Audit
+from valetkey.connections import Connections, Params, Trip, TurnedAway
 from valetkey.egress import Egress
 from valetkey.errors import CallError, PageError
 from valetkey.grants import LASTS, Given, Grants
 from valetkey.manifest import Catalog, Connector, Tool
-from valetkey.model import Connection, Outcome, Registration
+from valetkey.model import AuditEvent, Connection, ConnectionState, Outcome, Registration
 from valetkey.needs.requests import AccessRequest, Requests
 from valetkey.people import Agents, Session
 from valetkey.store import Store
-
-_NO_TRIP = frozenset({Outcome.NOT_GRANTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +60,23 @@ class Answers:
         store: Store,
         catalog: Catalog,
         egress: Egress,
+        audit: Audit,
         connections: Connections,
         grants: Grants,
         requests: Requests,
         agents: Agents,
     ) -> None:
-        self._store, self._catalog, self._egress = store, catalog, egress
+        self._store, self._catalog, self._egress, self._audit = store, catalog, egress, audit
         self._connections, self._grants, self._requests, self._agents = connections, grants, requests, agents
 
     async def asked(self, request: AccessRequest) -> Asked:
         """Return what the page shows. Raises PageError 404 when the tool is no longer there."""
         tool = self._tool(request)
         connector, about = tool.connector, await self._about(request)
+        trip = about is None or self._trip(request, about, connector, frozenset({tool.name}))
         others = sorted(
             connector.tools.values(), key=lambda other: (other is not tool, other.effect, other.name)
         )
-        trip = request.outcome not in _NO_TRIP
         return Asked(
             request=request,
             agent=await self._agent(request),
@@ -98,7 +98,7 @@ class Answers:
         asked = self._tool(request)
         given = self._given(asked, tools, lasts)
         about = await self._about(request)
-        if about is not None and not self._trip(request, about, asked.connector, given):
+        if about is not None and not self._trip(request, about, asked.connector, given.tools):
             async with self._store.transaction() as tx:
                 await self._requests.settle(tx, request, "met")
                 await self._grants.give(tx, request.principal, request.actor, [about.id], given)
@@ -129,8 +129,7 @@ class Answers:
 
         Raises PageError 400, 403, 502; TurnedAway when the provider gave no access.
         """
-        issuers = {name: getattr(c.auth, "issuer", None) for name, c in self._catalog.connectors.items()}
-        trip = await self._connections.flows.receive(registration, params, browser.id, issuers)
+        trip = await self._received(registration, params, browser)
         request = await self._requests.get(trip.request)
         if request.principal != browser.principal:
             raise PageError(403, "This is not your link", "It was made for somebody else.")
@@ -141,13 +140,27 @@ class Answers:
         await self._connections.connecting.arrive(trip, request.principal, connector, asked, redirect_uri)
         return request
 
+    async def _received(self, registration: str, params: Params, browser: Session) -> Trip:
+        """Check a callback; one that brings nothing is in the audit, with the browser it came through."""
+        issuers = {name: getattr(c.auth, "issuer", None) for name, c in self._catalog.connectors.items()}
+        try:
+            return await self._connections.flows.receive(registration, params, browser.id, issuers)
+        except PageError as refused:
+            facts = {"registration": registration[:63], "session": browser.id, "status": refused.status}
+            if isinstance(refused, TurnedAway):
+                facts |= {"request": refused.request, "error": refused.code}
+            event = AuditEvent("callback.refused", "person", browser.principal, None, facts)
+            await self._audit.note(event)
+            raise
+
     async def confirming(self, request: AccessRequest) -> Waiting:
         """Return the new connection's account, and whether it is the one that was to be renewed."""
         waiting = await self._connections.connecting.confirming(request.id, request.principal)
         about = await self._about(request)
         pinned = about is not None and about.account is not None
         differs = about.label if about and pinned and about.account != waiting.connection.account else None
-        renews = await self._connections.connecting.replaced(waiting.connection) is not None
+        connecting = self._connections.connecting
+        renews = await connecting.replaced(self._store, waiting.connection, request.connection) is not None
         connector = self._tool(request).connector
         return Waiting(await self._agent(request), connector, waiting.connection.label, differs, renews)
 
@@ -158,12 +171,11 @@ class Answers:
         """
         self._still_open(request)
         waiting = await self._connections.connecting.confirming(request.id, request.principal)
-        old = await self._connections.connecting.replaced(waiting.connection)
         asked = self._tool(request)
         given = self._given(asked, frozenset(waiting.luggage["tools"]), waiting.luggage["lasts"])
         async with self._store.transaction() as tx:
             await self._requests.settle(tx, request, "met")
-            connection = await self._connections.connecting.settle(tx, waiting.connection, old)
+            connection = await self._connections.connecting.settle(tx, waiting.connection, request.connection)
             await self._grants.give(tx, request.principal, request.actor, [connection.id], given)
         self._requests.announce(request)
         return connection
@@ -184,9 +196,12 @@ class Answers:
         return agent.name if agent else request.actor
 
     async def _about(self, request: AccessRequest) -> Connection | None:
+        """The connection a request is about, unless its person has ended it since."""
         rows = self._connections.rows
         found = await rows.get(self._store, request.connection) if request.connection else None
-        return await rows.labelled(self._store, found) if found else None
+        if found is None or found.state is ConnectionState.REVOKED:
+            return None
+        return await rows.labelled(self._store, found)
 
     def _still_open(self, request: AccessRequest) -> None:
         if request.state != "open":
@@ -200,9 +215,13 @@ class Answers:
             raise PageError(400, "Choose again", "Tick at least one tool, and pick for how long.")
         return Given(tools, frozenset({asked.name}) - tools, lasts)
 
-    def _trip(self, request: AccessRequest, about: Connection, connector: Connector, given: Given) -> bool:
-        needed = self._needed(connector, given.tools)
-        return request.outcome is Outcome.RECONNECT or not needed <= connector.satisfied(about.scopes)
+    def _trip(
+        self, request: AccessRequest, about: Connection, connector: Connector, tools: frozenset[str]
+    ) -> bool:
+        """Whether the provider has to be visited, or a grant is all that is missing."""
+        if request.outcome is Outcome.RECONNECT or about.state is not ConnectionState.CONNECTED:
+            return True
+        return not self._needed(connector, tools) <= connector.satisfied(about.scopes)
 
     def _needed(self, connector: Connector, tools: frozenset[str]) -> frozenset[str]:
         return frozenset(s for tool in connector.tools.values() if tool.name in tools for s in tool.scopes)

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -47,7 +48,7 @@ class Requests:
     ) -> None:
         self._store, self._keys, self._audit = store, keys, audit
         self._ids, self._clock, self._public_url = ids, clock, public_url
-        self._settled: dict[str, anyio.Event] = {}
+        self._settled: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()  # kept by who waits
 
     async def find_or_make(
         self, caller: Caller, tool: str, outcome: Outcome, connection: str | None = None

@@ -77,13 +77,18 @@ class Accounts:
         return _person(row)
 
     async def join(self, secret: str, password: str) -> Person:
-        """Use up an invitation and set the password. Raises PageError 404, UsageError."""
+        """Use up an invitation and set the password; whoever was signed in with an earlier one no longer is.
+
+        Raises PageError 404, UsageError.
+        """
         stored = await self._passwords.hashed(password)
         async with self._store.transaction() as tx:
             person = await self.invited(tx, secret)
             await tx.run("UPDATE people SET password = $1 WHERE subject = $2", stored, person.subject)
             used = "UPDATE invitations SET used = $1 WHERE digest = $2"
             await tx.run(used, self._clock.now(), self._digest(secret))
+            await tx.run(_END_BROWSERS, self._clock.now(), LOCAL, person.subject)
+            await tx.run("DELETE FROM failures WHERE about = $1", self._about(person.name))
         return await self.get(self._store, person.subject)
 
     async def sign_in(self, name: str, password: str) -> Person | None:
@@ -93,7 +98,7 @@ class Accounts:
         up to fifteen minutes, and ends with the right password.
         """
         row = await self._store.one(f"{_PEOPLE} WHERE name = $1", name[:63].lower())
-        about = self._digest(f"password {name[:63].lower()}")
+        about = self._about(name)
         await self._claim_try(about)
         if not await self._passwords.matches(password, row["password"] if row else None):
             return None
@@ -126,6 +131,10 @@ class Accounts:
     def _digest(self, text: str) -> str:
         return self._keys.server(Purpose.LOOKUP).digest(text)
 
+    def _about(self, name: str) -> str:
+        """Under what the tries at a name's password are counted."""
+        return self._digest(f"password {name[:63].lower()}")
+
     async def _claim_try(self, about: str) -> None:
         """Count this try before it is made, so that parallel guesses cannot outrun the count."""
         now = self._clock.now()
@@ -149,6 +158,9 @@ def _person(row: Row) -> Person:
 
 _PEOPLE = "SELECT subject, name, owner, password FROM people"
 _OPEN_INVITATION = "i.digest = $1 AND i.until > $2 AND i.used IS NULL"
+_END_BROWSERS = """
+UPDATE sessions SET ended = $1
+WHERE issuer = $2 AND subject = $3 AND kind = 'browser' AND ended IS NULL"""
 _COUNT_TRY = """
 INSERT INTO failures VALUES ($1, 1, $2)
 ON CONFLICT (about) DO UPDATE SET count = failures.count + 1, since = excluded.since"""

@@ -9,7 +9,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.shared.exceptions import MCPError
 
 from valetkey.calls.perform import Calls
-from valetkey.errors import CallError, NeedsPerson, StoreError, Unauthenticated
+from valetkey.errors import CallError, IntegrityError, NeedsPerson, StoreError, Unauthenticated
 from valetkey.grants import Grants
 from valetkey.manifest import Tool
 from valetkey.model import Actor, Caller, CallId, Ids, Json, Outcome, Principal
@@ -36,7 +36,8 @@ class Handlers:
     async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """List every tool but those this caller's person has refused it."""
         caller = current_caller()
-        refused = await self._grants.refused(caller.principal, caller.actor.client)
+        tools = self._calls.catalog.tools
+        refused = await self._grants.refused(caller.principal, caller.actor.client, tools)
         return types.ListToolsResult(
             tools=[tool for name, tool in self._listed.items() if name not in refused]
         )
@@ -60,6 +61,9 @@ class Handlers:
         except StoreError:
             text = "This could not be recorded, so it was not done. The operator has to look at the store."
             return _refused(CallError(Outcome.UNAVAILABLE, text))
+        except IntegrityError:
+            text = "A sealed record of this server does not open. Its operator has to look at the store."
+            return _refused(CallError(Outcome.FAILED, text))
 
     async def _was_declined(self, legs: Legs, did: str | None) -> bool:
         """Wait a while for the person's answer on the page, unless the client has one already."""
