@@ -126,6 +126,15 @@ async def test_the_leg_that_comes_after_the_person_is_the_same_record(start: Sta
     assert (found.outcome, found.waiting) == ("ok", False)
 
 
+async def test_a_leg_that_is_being_sent_no_longer_waits_for_a_person(start: Start, only: OneRecord) -> None:
+    async with start() as audit:
+        await asking(audit)
+        async with audit.around(CALLER, LIST.name, CALL) as record:
+            await send(record)
+            found = await only()
+    assert (found.outcome, found.waiting) == ("unknown", False)
+
+
 async def test_a_call_whose_token_turns_out_to_be_dead_ends_with_what_it_needs(
     start: Start, only: OneRecord
 ) -> None:
