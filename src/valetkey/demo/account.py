@@ -117,7 +117,7 @@ class Account:
 def _grid() -> Table:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=_WHO, no_wrap=True)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     return grid
 
 

@@ -63,7 +63,7 @@ class InTheirOwnBrowser:
     async def approve(self, link: str, provider: str) -> None:
         """Open the link in the browser of this machine, and wait until it is answered or has expired."""
         opened = await anyio.to_thread.run_sync(webbrowser.open, link)
-        self._tell.says("You", "your browser opens it" if opened else "open this link in a browser:")
+        self._tell.says("You", "look at it in your browser" if opened else "open this link in a browser:")
         self._tell.line_to_copy(link)
         who = self._who
         self._tell.says("", f"sign in as  {who.name}  with the password  {who.password}")
