@@ -166,7 +166,7 @@ class Renewal:
 
     async def _give_back(self, key: str, connector: Connector, tokens: TokenSet) -> None:
         """Its person ended the connection while it was being renewed: what the provider issued ends, too."""
-        for connection in await self._rows.sharing(self._store, key):
+        for connection in await self._rows.ended(self._store, key):
             await self._revocation.give_back(connection, connector, tokens)
 
     async def _refused(
