@@ -35,7 +35,7 @@ class Registrations:
         facts = {"registration": new.name, "provider": new.provider, "client_id": new.client_id}
         if new.secret is not None:
             facts |= (await self._vault.put(tx, _SECRET, new.name, new.secret.reveal())).facts()
-        await self._audit.append(tx, AuditEvent("registration.added", "person", by, None, facts))
+        await self._audit.append(tx, AuditEvent("registration.added", "operator", by, None, facts))
 
     async def get(self, db: Reads, name: str) -> Registration:
         """Return a registration with its secret. Raises UsageError when there is none of that name."""

@@ -1,0 +1,187 @@
+"""What `valetkey doctor` looks at, in the order in which one thing depends on another."""
+
+import http.client
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+from valetkey.assemble import DEFAULT_PORT, House, head_file, opened
+from valetkey.audit.checkpoint import contradiction
+from valetkey.audit.head import read_head, untrusted
+from valetkey.cli.registrations import refusal
+from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
+from valetkey.manifest import Catalog, shipped
+from valetkey.model import SECOND, Json
+from valetkey.serving import listen
+from valetkey.settings import FILE, Settings, home, is_loopback, load
+
+_SKEW = 5 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How one thing is: `level` is ok, warn or fail; `to_do` says what to do about it."""
+
+    level: str
+    about: str
+    text: str
+    to_do: str | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+async def examined() -> list[Check]:
+    """Look at everything; what depends on something that fails is left out."""
+    try:
+        settings = load(home())
+    except ConfigError as error:
+        return [Check("fail", "settings", str(error))]
+    outside = [
+        Check("ok", "home", f"{settings.home}, closed to others"),
+        *_hosts(settings),
+        _public_url(settings),
+        _connectors(settings),
+    ]
+    if any(check.level == "fail" for check in outside):
+        return outside
+    if not settings.store_file.exists():
+        none_yet = Check("warn", "store", "there is none yet", "`valetkey serve` makes one, with its key")
+        return [*outside, none_yet, _port(settings.public_url)]
+    return outside + await _inside(settings)
+
+
+def _hosts(settings: Settings) -> list[Check]:
+    if not settings.hosts:
+        return []
+    loud = "TRYING OUT: what is meant for providers goes to this machine"
+    to_do = "for real accounts take [hosts] out of valetkey.toml, and restart"
+    each = [Check("warn", "hosts", f"{origin} -> {target}") for origin, target in settings.hosts.items()]
+    return [Check("warn", "hosts", loud, to_do), *each]
+
+
+def _public_url(settings: Settings) -> Check:
+    if settings.public_url is None:
+        to_do = "set it in valetkey.toml for clients and people elsewhere, and for Slack"
+        return Check("warn", "public_url", "not set: only this machine reaches the server", to_do)
+    return Check("ok", "public_url", settings.public_url)
+
+
+def _connectors(settings: Settings) -> Check:
+    try:
+        catalog = Catalog.load(
+            [shipped(), *settings.manifests], allow_hooks=[shipped(), *settings.allow_hooks]
+        )
+    except ManifestError as error:
+        return Check("fail", "connectors", str(error), "`valetkey connectors check` names every problem")
+    return Check("ok", "connectors", f"{', '.join(sorted(catalog.connectors))}: {len(catalog.tools)} tools")
+
+
+async def _inside(settings: Settings) -> list[Check]:
+    try:
+        async with opened(settings) as house:
+            return [
+                Check("ok", "key", f"{settings.key_file} opens the store"),
+                await _integrity(house),
+                await _clock(house),
+                *await _people(house),
+                *await _registrations(house),
+                await _head(house),
+                _port(house.ground.public_url),
+            ]
+    except ConfigError as error:
+        return [Check("fail", "store", str(error))]
+
+
+async def _integrity(house: House) -> Check:
+    row = await house.ground.store.one("PRAGMA quick_check(1)")
+    if row and row["quick_check"] == "ok":
+        return Check("ok", "store", f"{house.ground.settings.store_file} is sound")
+    found = row["quick_check"] if row else "it does not answer"
+    return Check("fail", "store", f"damaged: {found}", "stop the server and restore a backup")
+
+
+async def _clock(house: House) -> Check:
+    """A clock that was set back makes tokens live longer, and events stand in the wrong order."""
+    ground, settings = house.ground, house.ground.settings
+    row = await ground.store.one("SELECT MAX(at) AS at FROM audit")
+    files = (settings.home / FILE, settings.key_file, settings.store_file)
+    changed = [file.stat().st_mtime_ns // 1_000_000 for file in files]
+    ahead = max([*changed, (row and row["at"]) or 0]) - ground.clock.now()
+    if ahead <= _SKEW:
+        return Check("ok", "clock", "not before anything that was written here")
+    text = f"it is {ahead // SECOND} seconds behind what was written here already"
+    return Check("fail", "clock", text, "set the machine's clock; until then tokens and grants last too long")
+
+
+async def _people(house: House) -> list[Check]:
+    everybody = await house.accounts.all(house.ground.store)
+    if not everybody:
+        return [Check("warn", "people", "nobody yet", "`valetkey people add NAME` adds a person")]
+    joined = sum(person.joined for person in everybody)
+    return [Check("ok", "people", f"{len(everybody)} added, {joined} joined")]
+
+
+async def _registrations(house: House) -> list[Check]:
+    found = await house.connections.registrations.all(house.ground.store)
+    checks = [_registration(one.name, one.provider, house) for one in found]
+    known = {one.provider for one in found}
+    for provider in sorted({one.provider for one in house.ground.catalog.connectors.values()} - known):
+        to_do = f"`valetkey registrations add {provider} --client-id …`, or leave its connectors unused"
+        checks.append(Check("warn", "registration", f"none at {provider}", to_do))
+    return checks
+
+
+def _registration(name: str, provider: str, house: House) -> Check:
+    redirect_uri = house.connections.flows.redirect_uri(name)
+    text = f"{name} at {provider}: redirect URI {redirect_uri}"
+    refused = refusal(provider, redirect_uri)
+    if refused is None:
+        return Check("ok", "registration", text)
+    in_sandbox = bool(house.ground.settings.hosts)
+    return Check("warn", "registration", text, None if in_sandbox else refused)
+
+
+async def _head(house: House) -> Check:
+    ground, file = house.ground, head_file(house.ground.settings)
+    try:
+        outside = read_head(file)
+    except IntegrityError as error:
+        return Check("fail", "audit", str(error))
+    if outside is None:
+        signed = await ground.store.one("SELECT seq FROM checkpoints LIMIT 1")
+        if signed is None:
+            return Check("ok", "audit", "no head is signed yet; `valetkey serve` signs one a minute")
+        return Check(
+            "fail", "audit", f"{file} is missing", "put it back from a backup; see `valetkey audit verify`"
+        )
+    wrong = untrusted(outside, ground.keys) or await contradiction(ground.store, outside.head)
+    if wrong:
+        return Check("fail", "audit", wrong, "`valetkey audit verify` says what is missing or changed")
+    return Check("ok", "audit", f"holds the head that was signed outside the store, event {outside.head.seq}")
+
+
+def _port(url: str | None) -> Check:
+    """Whether our own server answers where it would be, or anybody could listen there."""
+    parts = urlsplit(url or "")
+    here = is_loopback(parts.hostname or "")
+    port = parts.port or DEFAULT_PORT if here else DEFAULT_PORT
+    if _answers(port):
+        return Check("ok", "port", f"a Valetkey answers on {port}")
+    try:
+        listen("127.0.0.1", port).close()
+    except SettingsError:
+        text = f"{port} on this machine is taken by something else"
+        return Check("warn", "port", text, "`valetkey serve --port` takes another")
+    return Check("ok", "port", f"{port} on this machine is free: no server runs there")
+
+
+def _answers(port: int) -> bool:
+    """Ask our health check, on this machine and with no credential."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().read(100) == b'{"status":"ok"}'
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

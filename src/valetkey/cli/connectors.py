@@ -1,0 +1,149 @@
+"""`valetkey connectors`: what this server can do, and what is wrong with a manifest. Opens no store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valetkey.cli.connections import the_connector
+from valetkey.cli.house import settings
+from valetkey.cli.output import AsJson, console, dump, listed, say, tell, text, words
+from valetkey.cli.registrations import HTTPS_ONLY
+from valetkey.errors import ManifestError
+from valetkey.model import Json
+
+if TYPE_CHECKING:
+    from valetkey.manifest import Catalog, Connector, Tool
+
+app = typer.Typer(
+    name="connectors", help="The connectors of this server, and their tools.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """Show every connector and its tools.
+
+    Those are the ones that ship, and those in the folders that `manifests` in
+    valetkey.toml names.
+
+    Example:
+      valetkey connectors list
+
+    Then:
+      valetkey connectors show gmail
+    """
+    rows = [
+        {"name": one.name, "title": one.title, "provider": one.provider, "tools": sorted(one.tools)}
+        for one in _catalog().connectors.values()
+    ]
+    columns = {"name": text, "title": text, "provider": text, "tools": words}
+    listed(rows, columns, as_json=as_json, empty="There is none.")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `valetkey connectors list` shows it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a connector's tools do, need and take.
+
+    Example:
+      valetkey connectors show slack
+
+    Then:
+      valetkey registrations add slack --client-id …
+    """
+    connector = the_connector(_catalog(), name)
+    tools = [_tool(tool) for tool in connector.tools.values()]
+    about = _about(connector)
+    if as_json:
+        dump(about | {"tools": tools})
+        return
+    for key, value in about.items():
+        say(f"{key.replace('_', ' '):<15}{words(value) if isinstance(value, list) else text(value)}")
+    say("")
+    columns = {"name": text, "effect": text, "arguments": words, "scopes": words}
+    listed(tools, columns, as_json=False, empty="It has no tools.")
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER", help="Connectors, or one of them.", show_default="every folder in use"
+        ),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Name everything that is wrong with manifests.
+
+    Each problem on a line: file, tool, key, and the nearest key that there is.
+    It exits with 1 if there is any.
+
+    Example:
+      valetkey connectors check connectors/acme
+
+    Then:
+      list the folder under `manifests` in valetkey.toml,
+      and restart `valetkey serve`
+    """
+    from valetkey.manifest import check as problems_in
+    from valetkey.manifest import shipped
+
+    chosen = settings()
+    folders = [folder] if folder else [shipped(), *chosen.manifests]
+    hooks = [shipped(), *chosen.allow_hooks]
+    found = [problem for one in folders for problem in problems_in(one, allow_hooks=hooks)]
+    if as_json:
+        dump([_problem(one) for one in found])
+    else:
+        for problem in found:
+            console().print(str(problem), soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+    tell(f"Nothing is wrong in {', '.join(str(one) for one in folders)}.")
+
+
+def _catalog() -> "Catalog":
+    """Raises ManifestError for the first problem."""
+    from valetkey.manifest import Catalog, shipped
+
+    chosen = settings()
+    return Catalog.load([shipped(), *chosen.manifests], allow_hooks=[shipped(), *chosen.allow_hooks])
+
+
+def _about(connector: "Connector") -> dict[str, Json]:
+    https = connector.provider in HTTPS_ONLY
+    return {
+        "name": connector.name,
+        "title": connector.title,
+        "provider": connector.provider,
+        "redirect_uri": "https only" if https else "https, or http on this machine",
+        "tokens_go_to": sorted(connector.origins),
+        "documentation": connector.docs,
+    }
+
+
+def _tool(tool: "Tool") -> dict[str, Json]:
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "effect": tool.effect,
+        "scopes": sorted(tool.scopes),
+        "arguments": sorted(tool.input_schema["properties"]),
+        "input_schema": tool.input_schema,
+    }
+
+
+def _problem(problem: ManifestError) -> dict[str, Json]:
+    return {
+        "file": problem.file,
+        "where": problem.where,
+        "problem": problem.problem,
+        "nearest": problem.nearest,
+    }

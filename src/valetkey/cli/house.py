@@ -1,0 +1,103 @@
+"""The house for one command: its settings, the event loop, who the operator is, and names for ids."""
+
+import os
+import pwd
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from valetkey.errors import ValetkeyError
+from valetkey.model import Actor, AuditEvent, Json, Principal
+
+if TYPE_CHECKING:
+    from valetkey.assemble import House
+    from valetkey.settings import Settings
+
+T = TypeVar("T")
+_ISSUER = "local-operator"
+
+
+def settings() -> "Settings":
+    """Read the settings of VALETKEY_HOME. Raises SettingsError."""
+    from valetkey.settings import home, load
+
+    return load(home())
+
+
+def in_house(work: "Callable[[House], Awaitable[T]]") -> T:
+    """Open the house, do some work in it, close it. Raises what the work raises, and ConfigError.
+
+    A server may run on the same home: what is changed here holds for its very next call.
+    """
+    from valetkey.assemble import opened
+
+    chosen = settings()
+
+    async def opening() -> T:
+        async with opened(chosen) as house:
+            return await work(house)
+
+    return run(opening)
+
+
+def run(main: Callable[[], Awaitable[T]]) -> T:
+    """Run the event loop; an error that a task raised comes out as it is, without the group around it."""
+    try:
+        return anyio.run(main, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    except BaseExceptionGroup as group:
+        told, others = group.split(ValetkeyError)
+        if told is None or others is not None:
+            raise
+        raise _first(told) from None
+
+
+def _first(group: BaseExceptionGroup[ValetkeyError]) -> ValetkeyError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def account() -> str:
+    """The name of the account that runs this command, by the system's word and not the environment's."""
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # in a container an account need not have a name
+        return f"uid-{uid}"
+
+
+def operator() -> Principal:
+    """Whoever sits at the command line, as the audit knows them."""
+    return Principal(_ISSUER, account())
+
+
+def act(kind: str, about: Principal | None = None, actor: str | None = None, **facts: Json) -> AuditEvent:
+    """Return the audit event of something the operator did about a person, or about no one."""
+    facts = {"operator": account(), **facts}
+    return AuditEvent(kind, "operator", about or operator(), Actor(actor) if actor else None, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What people call the principals and actors that the store knows by ids."""
+
+    people: dict[Principal, str]
+    agents: dict[str, str]
+
+    def person(self, principal: Principal | None) -> str | None:
+        if principal is None:
+            return None
+        return self.people.get(principal, principal.subject)
+
+    def agent(self, client: str | None) -> str | None:
+        return self.agents.get(client, client) if client else None
+
+
+async def names(house: "House") -> Names:
+    """Read everybody's name."""
+    store = house.ground.store
+    people = {person.principal: person.name for person in await house.accounts.all(store)}
+    agents = {agent.id: agent.name for agent in await house.agents.all(store)}
+    return Names(people, agents)

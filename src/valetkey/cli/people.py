@@ -1,0 +1,109 @@
+"""`valetkey people`: who can be acted for, and the invitation with which each chooses a password."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valetkey.cli.house import act, in_house
+from valetkey.cli.output import AsJson, listed, say, tell, text
+from valetkey.model import Json
+
+if TYPE_CHECKING:
+    from valetkey.assemble import House
+    from valetkey.people import Person
+    from valetkey.store import Transaction
+
+app = typer.Typer(name="people", help="The people that agents act for.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="How they sign in: a-z, 0-9, dot, dash, underscore.")
+    ],
+) -> None:
+    """Add a person and print their invitation link.
+
+    The link works once, for seven days; behind it they choose a password.
+    Whoever opens it first is that person here, so hand it over in a way you
+    trust. It alone goes to stdout.
+
+    Example:
+      valetkey people add ana
+
+    Then:
+      valetkey tokens mint --principal ana --actor triage
+    """
+
+    async def adding(house: "House") -> str:
+        async with house.ground.store.transaction() as tx:
+            return await new_person(house, tx, name)
+
+    _hand_out(in_house(adding), name)
+
+
+@app.command()
+def invite(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Somebody who was added before.")],
+) -> None:
+    """Print a new link for somebody who lost theirs, or their password.
+
+    It ends the link before it. Whoever opens the new one chooses a new
+    password; connections and grants stay.
+
+    Example:
+      valetkey people invite ana
+    """
+
+    async def inviting(house: "House") -> str:
+        async with house.ground.store.transaction() as tx:
+            return await _invitation(house, tx, await house.accounts.named(tx, name))
+
+    _hand_out(in_house(inviting), name)
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """Show everybody, and whether they have joined.
+
+    Example:
+      valetkey people list --json
+
+    Then:
+      valetkey people invite ana      for somebody who has not
+    """
+
+    async def reading(house: "House") -> list[dict[str, Json]]:
+        return [_row(person) for person in await house.accounts.all(house.ground.store)]
+
+    columns = {"name": text, "role": text, "state": text}
+    empty = "There is nobody yet: `valetkey people add NAME` adds a person."
+    listed(in_house(reading), columns, as_json=as_json, empty=empty)
+
+
+async def new_person(house: "House", tx: "Transaction", name: str) -> str:
+    """Add a person, and return the link of their invitation. Raises UsageError."""
+    person = await house.accounts.add(tx, name)
+    event = act("person.added", person.principal, owner=person.owner)
+    await house.ground.audit.append(tx, event)
+    return await _invitation(house, tx, person)
+
+
+async def _invitation(house: "House", tx: "Transaction", person: "Person") -> str:
+    secret = await house.accounts.invite(tx, person)
+    await house.ground.audit.append(tx, act("person.invited", person.principal))
+    return f"{house.ground.public_url}/join/{secret}"
+
+
+def _hand_out(link: str, name: str) -> None:
+    say(link)
+    tell(f"This link is for {name}: it works once, for seven days, while `valetkey serve` runs.")
+
+
+def _row(person: "Person") -> dict[str, Json]:
+    return {
+        "name": person.name,
+        "role": "owner" if person.owner else "person",
+        "state": "joined" if person.joined else "invited",
+        "subject": person.subject,
+    }

@@ -1,0 +1,108 @@
+"""`valetkey serve`: the server, and what its first start on a new home makes and says."""
+
+import re
+from functools import partial
+from socket import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from valetkey.cli.house import account, run, settings
+from valetkey.cli.output import say
+from valetkey.cli.people import new_person
+
+if TYPE_CHECKING:
+    from valetkey.assemble import House
+    from valetkey.settings import Settings
+
+_PORT = 8917  # assemble's DEFAULT_PORT, which a test compares: importing it would make --help slow
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = _PORT,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where people and clients reach it; better set in valetkey.toml.",
+            show_default="http://localhost:PORT",
+        ),
+    ] = None,
+) -> None:
+    """Serve agents at /mcp, and people at their pages.
+
+    The first start makes VALETKEY_HOME with settings, key and store, and prints
+    the owner's invitation link. Keep a copy of the file `key` somewhere else:
+    without it the store cannot be opened.
+
+    Example:
+      valetkey serve
+      valetkey serve --host 0.0.0.0 --public-url https://valetkey.example.com
+
+    Then:
+      valetkey registrations add google --client-id …
+    """
+    from valetkey.serving import listen
+    from valetkey.serving import public_url as reached
+    from valetkey.settings import reached_at
+
+    chosen = settings()
+    if public_url is not None:
+        chosen = reached_at(chosen, public_url)
+    reached(chosen, host, port)  # refuses an address beyond this machine before it is listened on
+    with listen(host, port) as listener:
+        url = reached(chosen, host, listener.getsockname()[1])
+        run(partial(_serve, chosen, listener, url))
+
+
+async def _serve(chosen: "Settings", listener: socket, url: str) -> None:
+    from valetkey.assemble import opened
+    from valetkey.serving import serve as serve_house
+
+    async with opened(chosen, public_url=url) as house:
+        lines = await _welcome(house)
+        await serve_house(house, listener, lambda: say("\n".join(lines)))
+
+
+async def _welcome(house: "House") -> list[str]:
+    """What is said once the server listens; where there is nobody yet, the owner is added first."""
+    url, home = house.ground.public_url, house.ground.settings.home
+    lines = [f"Valetkey serves {url}/mcp from {home}. Ctrl-C stops it.", *_overrides(house)]
+    registered = await house.connections.registrations.all(house.ground.store)
+    return lines + await _owner(house) + ([] if registered else [_REGISTER]) + [_MINT]
+
+
+def _overrides(house: "House") -> list[str]:
+    hosts = house.ground.settings.hosts
+    loud = ["TRYING OUT: what is meant for providers goes to this machine:"] if hosts else []
+    return loud + [f"  {origin} -> {target}" for origin, target in hosts.items()]
+
+
+async def _owner(house: "House") -> list[str]:
+    async with house.ground.store.transaction() as tx:
+        everybody = await house.accounts.all(tx)
+        if not everybody:
+            name = valid_name(account())
+            link = await new_person(house, tx, name)
+            return [
+                "",
+                f"You are its owner, `{name}`. Choose a password here; the link works once, for seven days:",
+                f"  {link}",
+            ]
+    waiting = [person.name for person in everybody if person.owner and not person.joined]
+    return [
+        f"Its owner has not joined yet: `valetkey people invite {name}` prints a link." for name in waiting
+    ]
+
+
+def valid_name(text: str) -> str:
+    """Make a name for signing in from an account's name."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:63] or "owner"
+
+
+_REGISTER = """
+No client at a provider yet. Next:
+  valetkey registrations add google --client-id …"""
+_MINT = """
+To attach an agent:
+  valetkey tokens mint --principal NAME --actor NAME"""
