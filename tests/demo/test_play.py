@@ -6,8 +6,9 @@ import re
 import signal
 import tempfile
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -20,7 +21,7 @@ from valetkey.demo.person import PersonWithBrowser
 from valetkey.demo.play import play
 from valetkey.demo.stage import ANA
 
-Answering = Callable[[str], Awaitable[None]]
+Answering = Callable[[str], Coroutine[Any, Any, None]]
 
 
 class Screen(io.StringIO):

@@ -64,7 +64,7 @@ class Account:
     def waits(self, who: str, message: str, link: str) -> None:
         """A call has to wait for a person: their client shows them a message and a link."""
         self.says(
-            "Valetkey", Text.assemble(("◷ ", "bold yellow"), f"the call waits. {who}'s client shows a link:")
+            "Valetkey", Text.assemble(("… ", "bold yellow"), f"the call waits. {who}'s client shows a link:")
         )
         self.says("", Text(message, "italic"))
         self.says("", Text(link, "underline", no_wrap=True, overflow="ellipsis"))
