@@ -3,22 +3,27 @@
 Every part is the real one; only the clock is turned by hand.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import httpx2
 import mcp_types as types
 from mcp.client.client import Client
 from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.support.browsing import tick
 from tests.support.clock import FakeClock
+from tests.support.wire import ELICITS, Wire
 from valetkey import sandbox
 from valetkey.assemble import House, opened
+from valetkey.audit.read import AuditRecord, records
 from valetkey.demo.person import PersonWithBrowser
-from valetkey.model import DAY, Principal, Registration, Secret
+from valetkey.errors import NeedsPerson
+from valetkey.model import DAY, Actor, Caller, CallId, Json, Principal, Registration, Secret
 from valetkey.people import Person
 from valetkey.sandbox import Client as SandboxClient
 from valetkey.sandbox import Sandbox, hosts
@@ -62,6 +67,18 @@ class Town:
             session = await self.house.sessions.start_token(tx, person.principal, actor.id, lasts)
         return self.house.tokens.mint(session)
 
+    async def records(self, person: Person) -> list[AuditRecord]:
+        """What the audit says of a person, oldest first, once all that waits to be written is."""
+        ground, drain = self.house.ground, Caller(OPERATOR, Actor("tests"), "")
+        async with ground.audit.around(drain, "drain", CallId(ground.ids.new("cal"))) as record:
+            await record.asked(NeedsPerson("not_granted", "", link="", request="", wants=""))
+        found = await records(ground.store, ground.vault, principal=person.principal, limit=200)
+        return found[::-1]
+
+    async def outcomes(self, person: Person) -> list[str | None]:
+        """How the calls made for a person ended, oldest first."""
+        return [record.outcome for record in await self.records(person) if record.kind == "call"]
+
     @asynccontextmanager
     async def another(self) -> AsyncIterator["Town"]:
         """Another process on the same store, as far as anything but the memory is concerned."""
@@ -80,10 +97,17 @@ class Town:
     ) -> AsyncIterator[Client]:
         """The SDK's client, attached with a token. Without `elicited` it declares no elicitation."""
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
-            transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
-            async with Client(transport, elicitation_callback=elicited, mode=mode) as client:
-                yield client
+        with anyio.fail_after(30):
+            async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
+                transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
+                async with Client(transport, elicitation_callback=elicited, mode=mode) as client:
+                    yield client
+
+    @asynccontextmanager
+    async def wire(self, token: str, capabilities: Mapping[str, Json] = ELICITS) -> AsyncIterator[Wire]:
+        """A client that writes the protocol by hand, and sees each leg of a call."""
+        async with httpx2.AsyncClient(timeout=20, trust_env=False) as http:
+            yield Wire(http, self.url, token, capabilities)
 
     def approving(self, name: str, account: str) -> ElicitationFnT:
         """Somebody who opens the link they are shown, and says yes to everything, before they answer."""
@@ -106,11 +130,14 @@ class Town:
 
         return elicited
 
-    async def approve(self, link: str, name: str, account: str) -> None:
+    async def approve(
+        self, link: str, name: str, account: str, *, also: Sequence[str] = (), lasts: str = "8 hours"
+    ) -> None:
         """Open a link as a person, allow what is asked, consent at the provider, confirm the account."""
         async with PersonWithBrowser() as browser:
             await self.sign_in(browser, link, name)
-            await browser.submit(password=PASSWORD, decision="allow")
+            tick(browser, *also)
+            await browser.submit(password=PASSWORD, decision="allow", lasts=lasts)
             if not browser.url.startswith(self.url):
                 await browser.submit(account=account, decision="allow")
                 await browser.submit(decision="yes")
@@ -139,13 +166,18 @@ async def register(house: House, *providers: str) -> None:
 
 @asynccontextmanager
 async def town(
-    home: Path, *, more: str = "", clients: Sequence[str] = ("google", "slack"), hold: float = HOLD_SECONDS
+    home: Path,
+    *,
+    more: str = "",
+    clients: Sequence[str] = ("google", "slack"),
+    hold: float = HOLD_SECONDS,
+    clock: FakeClock | None = None,
 ) -> AsyncIterator[Town]:
     """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`.
 
     `clients` are registered as `my-<name>`; `hold` is how long a leg waits for its person, in seconds.
     """
-    clock = FakeClock()
+    clock = clock or FakeClock()
     providers = Sandbox(clock)
     async with sandbox.running(providers) as base_url:
         listener = listen("127.0.0.1", 0)
