@@ -60,6 +60,10 @@ class Town:
             secret = await self.house.accounts.invite(tx, person)
         return await self.house.accounts.join(secret, PASSWORD)
 
+    async def newcomer(self) -> Person:
+        """Add somebody nobody has met before, in a town that several tests share."""
+        return await self.person(self.house.ground.ids.new("ana"))
+
     async def token(self, person: Person, agent: str = "triage", lasts: int = DAY) -> str:
         """Mint the token with which an agent acts for a person."""
         async with self.house.ground.store.transaction() as tx:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import mcp_types as types
 
 VERSION = "2026-07-28"
 ELICITS: dict[str, Any] = {"elicitation": {"url": {}}}
@@ -58,6 +59,7 @@ class Wire:
         return await self.http.post(f"{self.url}/mcp", json=body, headers=headers)
 
 
-def text(result: Mapping[str, Any]) -> str:
-    """What a model reads of a result."""
-    return "".join(part["text"] for part in result["content"])
+def text(result: Mapping[str, Any] | types.CallToolResult) -> str:
+    """What a model reads of a result, written by hand or by the SDK."""
+    told = result.model_dump() if isinstance(result, types.CallToolResult) else result
+    return "".join(part["text"] for part in told["content"])

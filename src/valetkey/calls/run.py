@@ -51,8 +51,8 @@ async def run(
     try:
         result = await (work.hooked(tool.hook) if tool.hook else work.stepped())
     except CallError as error:
-        if work.wrote and error.outcome == Outcome.RECONNECT:  # its own sending did nothing; an earlier one did
-            raise work.lost() from None
+        if work.wrote and error.outcome == Outcome.RECONNECT:
+            raise work.lost() from None  # the last request did nothing, but one before it did
         raise
     return _fitting(tool, result)
 

@@ -1,0 +1,19 @@
+"""What a person does on a page before they send it: tick and untick."""
+
+from valetkey.demo.person import PersonWithBrowser
+
+
+def tick(browser: PersonWithBrowser, *tools: str) -> None:
+    """Tick the boxes of tools on the page of an access request."""
+    for tool in tools:
+        box = f'name="tool" value="{tool}"'
+        assert box in browser.page, f"the page does not offer {tool}"
+        browser.page = browser.page.replace(box, f"{box} checked")
+
+
+def untick(browser: PersonWithBrowser, *tools: str) -> None:
+    """Take the ticks away again."""
+    for tool in tools:
+        box = f'name="tool" value="{tool}"'
+        assert f"{box} checked" in browser.page, f"{tool} is not ticked"
+        browser.page = browser.page.replace(f"{box} checked", box)
