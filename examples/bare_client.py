@@ -5,7 +5,6 @@ VALETKEY_URL=http://localhost:8917  VALETKEY_TOKEN=$(valetkey tokens mint --prin
 # ruff: noqa: T201 - an example talks to whoever runs it
 
 import os
-import sys
 
 import anyio
 import httpx2
@@ -30,11 +29,12 @@ async def main() -> None:
     async with http, Client(server, elicitation_callback=show) as agent:
         mail = await agent.call_tool("gmail.list_unread", {"from": "ben@example.com", "limit": 5})
         if mail.is_error or mail.structured_content is None:
-            sys.exit(f"No mail: {mail.content}")
+            print("No mail:", mail.content)
+            return
         subjects = [item["subject"] for item in mail.structured_content["items"]]
         text = f"{len(subjects)} unread mails from Ben: {'; '.join(subjects)}"
         posted = await agent.call_tool("slack.post_message", {"channel": "#support", "text": text})
-        print(f"Not posted: {posted.content}" if posted.is_error else f"Posted: {text}")
+        print("Not posted:" if posted.is_error else "Posted:", text)
 
 
 anyio.run(main)

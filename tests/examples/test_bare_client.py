@@ -1,45 +1,32 @@
 """The example does the story's two calls, as it stands, against a real server."""
 
 import os
-import re
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from subprocess import STDOUT
 
 import anyio
-from anyio.abc import Process
-from anyio.streams.text import TextReceiveStream
 
 from tests.laws.source import ROOT
-from tests.support.town import Town, town
+from tests.support.terminal import program
+from tests.support.town import PASSWORD, Town, town
+from valetkey.demo.person import PersonWithBrowser
 
-EXAMPLE = ROOT / "examples" / "bare_client.py"
-LINK = re.compile(r"http://\S+/connect/\S+")
+EXAMPLE = [sys.executable, str(ROOT / "examples" / "bare_client.py")]
 
 
-async def links(process: Process, told: list[str]) -> AsyncIterator[str]:
-    """Read what the example prints to its end; yield each link as it appears."""
-    assert process.stdout is not None
-    async for text in TextReceiveStream(process.stdout):
-        told.append(text)
-        for link in LINK.findall(text):
-            yield link
+def attached(here: Town, token: str) -> dict[str, str]:
+    return {**os.environ, "VALETKEY_URL": here.url, "VALETKEY_TOKEN": token}
 
 
 async def run(here: Town, token: str) -> tuple[str, int]:
     """Run the example while Ana answers its links; return what it printed, and how many links there were."""
-    told: list[str] = []
     answered = 0
-    environment = {**os.environ, "VALETKEY_URL": here.url, "VALETKEY_TOKEN": token}
-    async with await anyio.open_process(
-        [sys.executable, str(EXAMPLE)], env=environment, stderr=STDOUT
-    ) as process:
-        async for link in links(process, told):
+    async with program(EXAMPLE, attached(here, token)) as terminal:
+        async for link in terminal.links():
             await here.approve(link, "ana", "ana@example.com")
             answered += 1
-    assert process.returncode == 0, "".join(told)
-    return "".join(told), answered
+    assert terminal.process.returncode == 0, terminal.told
+    return terminal.told, answered
 
 
 async def test_the_bare_client_does_the_story_and_is_asked_once_for_each_account(tmp_path: Path) -> None:
@@ -53,3 +40,16 @@ async def test_the_bare_client_does_the_story_and_is_asked_once_for_each_account
             assert asked == 0
             assert "Posted:" in told
             assert len(here.sandbox.slack.counters.posted) == 2
+
+
+async def test_when_the_person_says_no_nothing_is_posted(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with town(tmp_path) as here, PersonWithBrowser() as browser:
+            token = await here.token(await here.person("ana"))
+            async with program(EXAMPLE, attached(here, token)) as terminal:
+                async for link in terminal.links():
+                    await here.sign_in(browser, link, "ana")
+                    await browser.submit(password=PASSWORD, decision="deny")
+            assert "declined" in terminal.told
+            assert "Traceback" not in terminal.told
+            assert here.sandbox.slack.counters.posted == []
