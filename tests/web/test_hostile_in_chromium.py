@@ -88,7 +88,7 @@ async def granted(street: Street, connection: Connection, actor: str) -> None:
 
 
 async def test_no_page_can_be_framed(street: Street, page: Page) -> None:
-    await page.goto("about:blank")
+    await page.goto(f"{street.town.sandbox.base_url}/nothing")
     await page.set_content(f"<iframe src='{street.town.url}/signin'></iframe>")
     assert page.frames[-1].url.startswith("chrome-error:")
 
