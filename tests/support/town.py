@@ -3,6 +3,7 @@
 Every part is the real one; only the clock is turned by hand.
 """
 
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -176,15 +177,17 @@ async def town(
     clients: Sequence[str] = ("google", "slack"),
     hold: float = HOLD_SECONDS,
     clock: FakeClock | None = None,
+    listener: socket.socket | None = None,
 ) -> AsyncIterator[Town]:
     """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`.
 
-    `clients` are registered as `my-<name>`; `hold` is how long a leg waits for its person, in seconds.
+    `clients` are registered as `my-<name>`; `hold` is how long a leg waits for its person, in seconds;
+    `listener` is where it listens, if not on a loopback port of its own.
     """
     clock = clock or FakeClock()
     providers = Sandbox(clock)
     async with sandbox.running(providers) as base_url:
-        listener = listen("127.0.0.1", 0)
+        listener = listener or listen("127.0.0.1", 0)
         url = f"http://localhost:{listener.getsockname()[1]}"
         settings = settings_for(home, base_url, more)
         async with opened(settings, public_url=url, clock=clock) as house:

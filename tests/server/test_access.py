@@ -1,0 +1,104 @@
+"""The door: who is let in, and what everybody else is told."""
+
+import httpx2
+import pytest
+
+from tests.support.town import Town
+from tests.support.wire import Wire
+from valetkey.model import MINUTE
+
+
+async def _asked(
+    agent: Wire, headers: dict[str, str | None] | None = None, query: str = ""
+) -> httpx2.Response:
+    """List the tools with some headers changed, or left out where they are None."""
+    changed = agent.headers("tools/list") | (headers or {})
+    sent = {name: value for name, value in changed.items() if value is not None}
+    return await agent.http.post(f"{agent.url}/mcp{query}", json=agent.body("tools/list", {}), headers=sent)
+
+
+async def test_a_good_token_is_let_in(agent: Wire) -> None:
+    assert (await _asked(agent)).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+async def test_the_scheme_has_no_case(agent: Wire, scheme: str) -> None:
+    assert (await _asked(agent, {"Authorization": f"{scheme} {agent.token}"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer  x", "Bearer junk", "Basic YTpi", "Bearer a.b.c", "Bearer " + "x" * 9000],
+)
+async def test_no_token_or_junk_is_told_where_tokens_come_from(
+    agent: Wire, authorization: str | None
+) -> None:
+    refused = await _asked(agent, {"Authorization": authorization})
+    assert refused.status_code == 401
+    challenge = refused.headers["www-authenticate"]
+    assert challenge.startswith("Bearer ")
+    assert f'resource_metadata="{agent.url}/.well-known/oauth-protected-resource/mcp"' in challenge
+    assert 'scope="mcp"' in challenge
+    assert refused.headers["cache-control"] == "no-store"
+
+
+async def test_where_that_leads_says_what_the_tokens_are_for(agent: Wire) -> None:
+    about = await agent.http.get(f"{agent.url}/.well-known/oauth-protected-resource/mcp")
+    assert about.json()["resource"] == f"{agent.url}/mcp"
+    assert about.json()["bearer_methods_supported"] == ["header"]
+
+
+async def test_a_token_in_the_query_is_not_looked_at(agent: Wire) -> None:
+    refused = await _asked(agent, {"Authorization": None}, f"?access_token={agent.token}")
+    assert refused.status_code == 401
+
+
+async def test_two_authorization_headers_are_none(agent: Wire) -> None:
+    """A proxy and we could each believe another one of them."""
+    headers = [*agent.headers("tools/list").items(), ("Authorization", "Bearer junk")]
+    both = await agent.http.post(f"{agent.url}/mcp", json=agent.body("tools/list", {}), headers=headers)
+    assert both.status_code == 401
+
+
+async def test_an_expired_token_is_refused(here: Town, agent: Wire) -> None:
+    agent.token = await here.token(await here.newcomer(), lasts=10 * MINUTE)
+    assert (await _asked(agent)).status_code == 200
+    here.clock.advance(10 * MINUTE)
+    assert (await _asked(agent)).status_code == 401
+
+
+async def test_a_session_that_was_ended_is_refused_at_once(here: Town, agent: Wire) -> None:
+    claims = here.house.tokens.verified(agent.token)
+    async with here.house.ground.store.transaction() as tx:
+        await here.house.sessions.end(tx, claims.sid)
+    refused = await _asked(agent)
+    assert refused.status_code == 401
+    assert "session has ended" in refused.json()["error_description"]
+
+
+async def test_every_method_is_behind_the_door(agent: Wire) -> None:
+    for method in ("GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD"):
+        reply = await agent.http.request(method, f"{agent.url}/mcp")
+        assert reply.status_code == 401, method
+
+
+async def test_a_refusal_repeats_nothing_of_what_was_sent(agent: Wire) -> None:
+    refused = await _asked(agent, {"Authorization": 'Bearer canary", evil="1'})
+    assert "canary" not in refused.text + str(refused.headers)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.test", "127.0.0.1", "localhost", "localhost:1", "localhost.evil.test"]
+)
+async def test_another_name_for_this_server_is_refused(agent: Wire, host: str) -> None:
+    """A name that somebody else's DNS points here makes a browser of ours their browser (M9)."""
+    assert (await _asked(agent, {"Host": host})).status_code == 421
+
+
+@pytest.mark.parametrize("origin", ["http://evil.test", "null", "https://localhost", "http://127.0.0.1"])
+async def test_a_page_of_another_origin_is_refused(agent: Wire, origin: str) -> None:
+    assert (await _asked(agent, {"Origin": origin})).status_code == 403
+
+
+async def test_a_page_of_our_own_origin_is_not(agent: Wire) -> None:
+    assert (await _asked(agent, {"Origin": agent.url})).status_code == 200
