@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from valetkey.audit.chain import Personal, core_bytes, first_hash, next_hash, personal_part
 from valetkey.errors import StoreError
 from valetkey.model import AuditEvent, Clock, Ids, Randomness
-from valetkey.store import Store, Transaction
+from valetkey.store import Row, Store, Transaction
 from valetkey.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -49,9 +49,10 @@ class Appender:
 
     async def append(self, tx: Transaction, items: Sequence[Pending]) -> None:
         """Append in order; what its call has been told already is left out, `written` False."""
-        head = await tx.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        told = await self._told(tx, items)
+        head = max(told, key=lambda row: int(row["seq"]), default=None)
         seq, before = (head["seq"], head["hash"]) if head else (0, first_hash(self._vault.keys.store_id))
-        known = await self._known(tx, items)
+        known = {(row["call"], row["kind"]) for row in told}
         rows, personal = [], {}
         for item in items:
             item.written = not _is_told(item, known)
@@ -67,13 +68,13 @@ class Appender:
         await tx.many("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows)
         await self._vault.put_new(tx, "audit", personal)
 
-    async def _known(self, tx: Transaction, items: Sequence[Pending]) -> set[tuple[str | None, str]]:
+    async def _told(self, tx: Transaction, items: Sequence[Pending]) -> list[Row]:
+        """The chain's head and every event of these calls, in one trip."""
         calls = sorted({item.call for item in items if item.call})
-        if not calls:
-            return set()
         places = ", ".join(f"${n}" for n in range(1, len(calls) + 1))
-        rows = await tx.all(f"SELECT call, kind FROM audit WHERE call IN ({places})", *calls)  # noqa: S608 - placeholders only
-        return {(row["call"], row["kind"]) for row in rows}
+        return await tx.all(
+            f"{_HEAD} UNION ALL {_EVENTS} WHERE call IN ({places})" if calls else _HEAD, *calls
+        )
 
     def _row(self, item: Pending, seq: int, before: bytes) -> tuple[_Row, Personal | None]:
         event, event_id, at = item.event, self._ids.new("evt"), self._clock.now()
@@ -181,3 +182,7 @@ def _settle(items: Sequence[Pending], error: str | None) -> None:
     for item in items:
         item.error = error
         item.done.set()
+
+
+_EVENTS = "SELECT seq, hash, call, kind FROM audit"
+_HEAD = f"{_EVENTS} WHERE seq = (SELECT MAX(seq) FROM audit)"  # noqa: S608 - a constant

@@ -4,6 +4,7 @@ A token is half of a credential; the other half is its session's row, which `Ide
 """
 
 import base64
+import hashlib
 from dataclasses import dataclass
 
 from joserfc import jwt
@@ -19,6 +20,9 @@ _ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name
 _TYPE = "at+jwt"
 _LONGEST = 8 * 1024
 _SKEW_SECONDS = 5
+_REMEMBERED = 1024
+"""How many verified tokens are remembered, by their digests, until they end."""
+
 SCOPE = "mcp"
 
 
@@ -40,6 +44,7 @@ class Tokens:
     def __init__(self, keys: KeyRing, clock: Clock, issuer: str, resource: str) -> None:
         self._keys, self._clock, self.issuer, self.resource = keys, clock, issuer, resource
         self._accepted = _key_set(tuple(keys.all_for(Purpose.TOKEN_SIGNING)))
+        self._verified: dict[bytes, Claims] = {}
 
     def mint(self, session: Session) -> str:
         """Return the token of a session (RFC 9068 section 2)."""
@@ -65,6 +70,17 @@ class Tokens:
         """
         if len(token) > _LONGEST:
             raise Unauthenticated("this is not a token of this server")
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        known = self._verified.get(digest)
+        if known is not None and known.until > self._clock.now() // 1000:
+            return known  # its signature has not changed; whether its session lives is read on every request
+        claims = self._checked(token)
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[digest] = claims
+        return claims
+
+    def _checked(self, token: str) -> Claims:
         try:
             decoded = jwt.decode(token, self._accepted, algorithms=[_ALGORITHM])
             _registry(self.issuer, self.resource, self._clock.now() // 1000).validate(decoded.claims)

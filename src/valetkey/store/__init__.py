@@ -19,7 +19,7 @@ class Reads(Protocol):
         ...
 
     async def one(self, sql: str, *values: Value) -> Row | None:
-        """Return the first row of a query, or None."""
+        """Return the first row of a query, or None. For look-ups by key: it may hold up everything else."""
         ...
 
 
