@@ -32,6 +32,7 @@ class Terminal:
             self.told += text
             for link in LINK.findall(text):
                 yield link
+        await self.process.wait()
 
 
 @asynccontextmanager
