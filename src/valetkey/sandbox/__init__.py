@@ -1,10 +1,12 @@
-"""Built-in providers for the demo, the tests and contributors: Google with Gmail, Slack, and a strict issuer.
+"""Built-in providers for the demo, the tests and contributors: Google, GitHub, Slack, and four of no company.
 
 They are the oracle for our own OAuth client, so they share no code with it.
 """
 
+from valetkey.sandbox.github import EIGHT_HOURS, GITHUB_CLIENT
 from valetkey.sandbox.google import GOOGLE_CLIENT
 from valetkey.sandbox.ledger import Refused
+from valetkey.sandbox.pasted import KEYS, LOGINS, TOKENS
 from valetkey.sandbox.people import ANA, BEN, CAROL, PEOPLE, Person
 from valetkey.sandbox.provider import Client, Provider
 from valetkey.sandbox.rules import Rules
@@ -17,10 +19,15 @@ __all__ = [
     "ANA",
     "BEN",
     "CAROL",
+    "EIGHT_HOURS",
+    "GITHUB_CLIENT",
     "GOOGLE_CLIENT",
+    "KEYS",
+    "LOGINS",
     "PEOPLE",
     "SLACK_CLIENT",
     "STRICT_CLIENT",
+    "TOKENS",
     "Client",
     "Person",
     "Provider",

@@ -1,67 +1,47 @@
-"""The sandbox's Gmail API: profile and messages of whoever's token came, with Google's error shapes."""
+"""The sandbox's Gmail API: profile, messages, threads, labels and drafts of whoever's token came."""
 
 import base64
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from valetkey.errors import ValetkeyError
 from valetkey.model import Json
 from valetkey.sandbox.google import AUTH
-from valetkey.sandbox.ledger import Access, BadToken
-from valetkey.sandbox.mailbox import Mail, Mailboxes, full, metadata, minimal, raw
-from valetkey.sandbox.provider import Provider, bearer_token
+from valetkey.sandbox.google_api import ApiError, GoogleApi, body, invalid, not_found, page, scopes
+from valetkey.sandbox.ledger import Access
+from valetkey.sandbox.mailbox import LABELS, Mail, Mailboxes, full, metadata, minimal, raw
+from valetkey.sandbox.provider import Provider
 from valetkey.sandbox.search import matches
 
-BASE = "/gmail/v1/users/{user}"
-ALL = "https://mail.google.com/"
-READ = frozenset({AUTH + "gmail.readonly", AUTH + "gmail.modify", AUTH + "gmail.metadata", ALL})
-SEND = frozenset({AUTH + "gmail.send", AUTH + "gmail.compose", AUTH + "gmail.modify", ALL})
-MODIFY = frozenset({AUTH + "gmail.modify", ALL})
-PROFILE = READ | {AUTH + "gmail.compose"}
-
-UNAUTHENTICATED = "Request had invalid authentication credentials."
-INSUFFICIENT = "Request had insufficient authentication scopes."
-
-REASONS = {"missing": "CREDENTIALS_MISSING", "expired": "ACCESS_TOKEN_EXPIRED"}
-
-Work = Callable[[Request, Access], Awaitable[Json]]
-
-
-class ApiError(ValetkeyError):
-    """A Google API refuses: HTTP status, its canonical name, and a reason for `details`."""
-
-    def __init__(self, code: int, status: str, message: str, reason: str | None = None) -> None:
-        self.code, self.status, self.message, self.reason = code, status, message, reason
-        super().__init__(message)
-
-    def response(self) -> Response:
-        error: Json = {"code": self.code, "message": self.message, "status": self.status}
-        if self.reason:
-            info = "type.googleapis.com/google.rpc.ErrorInfo"
-            error["details"] = [{"@type": info, "reason": self.reason, "domain": "googleapis.com"}]
-        headers = (
-            {"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'} if self.code == 401 else {}
-        )
-        return JSONResponse({"error": error}, self.code, headers)
+ALL = frozenset({"https://mail.google.com/"})
+READ = scopes("gmail.readonly", "gmail.modify", "gmail.metadata") | ALL
+SEND = scopes("gmail.send", "gmail.compose", "gmail.modify") | ALL
+COMPOSE = scopes("gmail.compose", "gmail.modify") | ALL
+MODIFY = scopes("gmail.modify") | ALL
+PROFILE = READ | scopes("gmail.compose")
+SEE_LABELS = READ | scopes("gmail.labels")
 
 
 class Gmail:
-    """The API over everybody's mailboxes; whose is decided by the token alone."""
+    """The API over everybody's mailboxes."""
 
     def __init__(self, provider: Provider, mailboxes: Mailboxes) -> None:
         self._provider, self._mailboxes = provider, mailboxes
 
     def routes(self) -> list[Route]:
+        route = GoogleApi(self._provider, "/gmail/v1/users/{user}").route
         return [
-            self._route("GET", "/profile", PROFILE, self.profile),
-            self._route("GET", "/messages", READ, self.messages),
-            self._route("POST", "/messages/send", SEND, self.send),
-            self._route("GET", "/messages/{id}", READ, self.get),
-            self._route("POST", "/messages/{id}/modify", MODIFY, self.modify),
+            route("GET", "/profile", PROFILE, self.profile),
+            route("GET", "/labels", SEE_LABELS, self.labels),
+            route("GET", "/messages", READ, self.messages),
+            route("POST", "/messages/send", SEND, self.send),
+            route("GET", "/messages/{id}", READ, self.get),
+            route("POST", "/messages/{id}/modify", MODIFY, self.modify),
+            route("POST", "/messages/{id}/trash", MODIFY, self.trash),
+            route("POST", "/messages/{id}/untrash", MODIFY, self.untrash),
+            route("GET", "/threads/{id}", READ, self.thread),
+            route("POST", "/drafts", COMPOSE, self.draft),
         ]
 
     async def profile(self, _request: Request, access: Access) -> Json:
@@ -73,49 +53,43 @@ class Gmail:
             "historyId": str(len(box)),
         }
 
+    async def labels(self, _request: Request, _access: Access) -> Json:
+        return {"labels": [{"id": name, "name": name, "type": "system"} for name in LABELS]}
+
     async def messages(self, request: Request, access: Access) -> Json:
         """Ids only, as Gmail lists; `pageToken` is where the next page starts."""
         query = request.query_params
         if "q" in query and AUTH + "gmail.metadata" in access.scopes:
             # Even beside gmail.readonly: holding the metadata scope takes `q` away.
             raise ApiError(403, "PERMISSION_DENIED", "Metadata scope does not support 'q' parameter")
-        size, start = (
-            _number(query.get("maxResults", "100"), 1, 500),
-            _number(query.get("pageToken", "0"), 0, 10**6),
-        )
         found = self._found(access.account, set(query.getlist("labelIds")), query.get("q", ""))
-        page: Json = {"resultSizeEstimate": len(found)}
-        if found[start : start + size]:
-            page["messages"] = [
-                {"id": mail.id, "threadId": mail.thread} for mail in found[start : start + size]
-            ]
-        if start + size < len(found):
-            page["nextPageToken"] = str(start + size)
-        return page
+        ids = [{"id": mail.id, "threadId": mail.thread} for mail in found]
+        return {"resultSizeEstimate": len(found), **page(request, ids, "messages", 100, 500)}
 
     def _found(self, account: str, labels: set[str], query: str) -> list[Mail]:
+        """Trash is only listed when it is asked for by name."""
+        wanted = labels | ({"TRASH"} if "in:trash" in query.lower().split() else set())
         box = self._mailboxes.of(account)
-        return [mail for mail in box if labels <= mail.labels and matches(mail, query)]
+        shown = [mail for mail in box if "TRASH" not in mail.labels or "TRASH" in wanted]
+        return [mail for mail in shown if labels <= mail.labels and matches(mail, query)]
 
     async def get(self, request: Request, access: Access) -> Json:
-        mail = self._mail(request, access)
-        form = request.query_params.get("format", "full").lower()
-        if form in ("full", "raw") and AUTH + "gmail.metadata" in access.scopes:
-            raise ApiError(403, "PERMISSION_DENIED", f"Metadata scope doesn't allow format {form.upper()}")
-        if form == "metadata":
-            return metadata(mail, request.query_params.getlist("metadataHeaders"))
-        if form not in FORMATS:
-            raise ApiError(400, "INVALID_ARGUMENT", f"Invalid value at 'format': {form[:40]!r}")
-        return FORMATS[form](mail)
+        return _view(request, access, self._mail(request, access))
+
+    async def thread(self, request: Request, access: Access) -> Json:
+        """The messages of a thread, oldest first."""
+        id_ = request.path_params["id"]
+        mails = [mail for mail in reversed(self._mailboxes.of(access.account)) if mail.thread == id_]
+        if not mails:
+            raise not_found()
+        messages = [_view(request, access, mail) for mail in mails]
+        return {"id": id_, "historyId": messages[-1]["historyId"], "messages": messages}
 
     async def send(self, request: Request, access: Access) -> Json:
-        body = await _body(request)
-        try:
-            text = str(body["raw"])
-            message = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            mail = self._mailboxes.send(access.account, message, body.get("threadId"))
-        except (LookupError, ValueError) as problem:
-            raise ApiError(400, "INVALID_ARGUMENT", f"Invalid message: {problem}") from None
+        form = await body(request)
+        mail = self._written(
+            form, lambda raw: self._mailboxes.send(access.account, raw, form.get("threadId"))
+        )
         sent = {
             "from": access.account,
             "to": mail.header("To"),
@@ -123,57 +97,60 @@ class Gmail:
             "text": mail.text,
         }
         self._provider.counters.posted.append(sent)
-        return {"id": mail.id, "threadId": mail.thread, "labelIds": sorted(mail.labels)}
+        return _brief(mail)
+
+    async def draft(self, request: Request, access: Access) -> Json:
+        form = (await body(request)).get("message")
+        mail = self._written(form, lambda raw: self._mailboxes.draft(access.account, raw))
+        return {"id": f"r-{mail.id}", "message": _brief(mail)}
+
+    def _written(self, form: Json, keep: Callable[[bytes], Mail]) -> Mail:
+        try:
+            text = str(form["raw"])
+            return keep(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (LookupError, TypeError, ValueError) as problem:
+            raise invalid(f"Invalid message: {problem}") from None
 
     async def modify(self, request: Request, access: Access) -> Json:
-        mail, body = self._mail(request, access), await _body(request)
-        mail.labels |= set(body.get("addLabelIds", []))
-        mail.labels -= set(body.get("removeLabelIds", []))
-        return {"id": mail.id, "threadId": mail.thread, "labelIds": sorted(mail.labels)}
+        mail, change = self._mail(request, access), await body(request)
+        added, removed = set(change.get("addLabelIds", [])), set(change.get("removeLabelIds", []))
+        for label in added | removed:
+            if label not in LABELS:
+                raise invalid(f"Invalid label: {str(label)[:40]}")
+        mail.labels = (mail.labels | added) - removed
+        return _brief(mail)
+
+    async def trash(self, request: Request, access: Access) -> Json:
+        mail = self._mail(request, access)
+        mail.labels = (mail.labels | {"TRASH"}) - {"INBOX"}
+        return _brief(mail)
+
+    async def untrash(self, request: Request, access: Access) -> Json:
+        mail = self._mail(request, access)
+        mail.labels -= {"TRASH"}
+        return _brief(mail)
 
     def _mail(self, request: Request, access: Access) -> Mail:
         mail = self._mailboxes.find(access.account, request.path_params["id"])
         if mail is None:
-            raise ApiError(404, "NOT_FOUND", "Requested entity was not found.")
+            raise not_found()
         return mail
-
-    def _route(self, method: str, path: str, scopes: frozenset[str], work: Work) -> Route:
-        async def answer(request: Request) -> Response:
-            try:
-                return JSONResponse(await work(request, self._allowed(request, scopes)))
-            except ApiError as refused:
-                return refused.response()
-
-        return self._provider.route(BASE + path, "api", answer, method)
-
-    def _allowed(self, request: Request, scopes: frozenset[str]) -> Access:
-        """Check the token, its scopes, and that the path names nobody else."""
-        try:
-            access = self._provider.caller(bearer_token(request))
-        except BadToken as bad:
-            raise ApiError(401, "UNAUTHENTICATED", UNAUTHENTICATED, REASONS.get(bad.reason)) from None
-        if request.path_params["user"] not in ("me", access.account):
-            raise ApiError(403, "PERMISSION_DENIED", f"Delegation denied for {access.account}")
-        if not access.scopes & scopes:
-            self._provider.counters.api_refused["scope"] += 1
-            raise ApiError(403, "PERMISSION_DENIED", INSUFFICIENT, "ACCESS_TOKEN_SCOPE_INSUFFICIENT")
-        return access
 
 
 FORMATS: dict[str, Callable[[Mail], Json]] = {"full": full, "minimal": minimal, "raw": raw}
 
 
-def _number(text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) < least:
-        raise ApiError(400, "INVALID_ARGUMENT", f"Invalid number {text[:20]!r}")
-    return min(int(text), most)
+def _view(request: Request, access: Access, mail: Mail) -> Json:
+    """A message in the format that was asked for, as far as the scopes show it."""
+    form = request.query_params.get("format", "full").lower()
+    if form in ("full", "raw") and AUTH + "gmail.metadata" in access.scopes:
+        raise ApiError(403, "PERMISSION_DENIED", f"Metadata scope doesn't allow format {form.upper()}")
+    if form == "metadata":
+        return metadata(mail, request.query_params.getlist("metadataHeaders"))
+    if form not in FORMATS:
+        raise invalid(f"Invalid value at 'format': {form[:40]!r}")
+    return FORMATS[form](mail)
 
 
-async def _body(request: Request) -> Json:
-    try:
-        body = json.loads(await request.body())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise ApiError(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
-    return body
+def _brief(mail: Mail) -> Json:
+    return {"id": mail.id, "threadId": mail.thread, "labelIds": sorted(mail.labels)}

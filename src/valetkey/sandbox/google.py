@@ -1,4 +1,7 @@
-"""The sandbox's Google: authorize, token and revoke, with Google's habits. Its mail is in `gmail`."""
+"""The sandbox's Google: authorize, token and revoke, with Google's habits.
+
+Its APIs are in `gmail` and `calendar_api`.
+"""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -36,6 +39,14 @@ SCOPES = {
     AUTH + "gmail.modify": "Read, write and send email; archive and label it",
     AUTH + "gmail.metadata": "See headers and labels of your email, not its text",
     AUTH + "gmail.labels": "See and edit your email labels",
+    AUTH + "calendar": "See, change, share and delete all your calendars",
+    AUTH + "calendar.readonly": "See your calendars and all events on them",
+    AUTH + "calendar.events": "See and change events on all your calendars",
+    AUTH + "calendar.events.readonly": "See events on all your calendars",
+    AUTH + "calendar.events.freebusy": "See when you are free or busy",
+    AUTH + "calendar.freebusy": "See when you and others are free or busy",
+    AUTH + "calendar.calendarlist": "See, add and remove calendars you subscribe to",
+    AUTH + "calendar.calendarlist.readonly": "See which calendars you subscribe to",
     "https://mail.google.com/": "Read, write, send and permanently delete all your email",
 }
 

@@ -12,6 +12,9 @@ from valetkey.model import HOUR, Clock, Json
 from valetkey.sandbox.letters import LETTERS, Letter
 from valetkey.sandbox.people import BY_EMAIL, PEOPLE, find_person
 
+LABELS = ("INBOX", "SENT", "DRAFT", "TRASH", "SPAM", "UNREAD", "STARRED", "IMPORTANT")
+"""Gmail's own labels; the sandbox's people have made none."""
+
 
 @dataclass(slots=True)
 class Mail:
@@ -73,6 +76,12 @@ class Mailboxes:
         for person in filter(None, map(find_person, recipients)):
             self._store(person.email, message, ("INBOX", "UNREAD"), now)
         return sent
+
+    def draft(self, account: str, raw: bytes) -> Mail:
+        """Keep a message that is not sent. Raises LookupError for a charset nobody knows."""
+        message = message_from_bytes(raw, policy=policy.default)
+        self._stamp(message, account)
+        return self._store(account, message, ("DRAFT",), self._clock.now())
 
     def _stamp(self, message: EmailMessage, account: str) -> None:
         del message["From"], message["Bcc"]  # whatever the agent wrote, mail comes from its account

@@ -35,6 +35,7 @@ SCOPES = {
     "chat:write": "Post messages as you",
     "search:read": "Search messages you can see",
     "users:read": "See the people in the team",
+    "reactions:write": "React to messages as you",
 }
 
 ERRORS = {"invalid_client": "bad_client_secret", "invalid_request": "invalid_arguments"}

@@ -9,12 +9,14 @@ from valetkey.sandbox.people import ANA, BEN, CAROL, Person
 
 @dataclass(slots=True)
 class Said:
-    """One message. `ts` is Slack's id of it: seconds with six decimals."""
+    """One message. `ts` is Slack's id of it: seconds with six decimals. `reactions`: name to who reacted."""
 
     ts: str
     person: Person
     text: str
     thread_ts: str | None = None
+    edited: bool = False
+    reactions: dict[str, list[Person]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -31,6 +33,13 @@ class Channel:
 
     def visible_to(self, person: Person) -> bool:
         return not self.private or person in self.members
+
+    def message(self, ts: str) -> Said | None:
+        return next((said for said in self.said if said.ts == ts), None)
+
+    def thread(self, ts: str) -> list[Said]:
+        """A message and what was said in reply to it, oldest first."""
+        return [said for said in self.said if ts in (said.ts, said.thread_ts)]
 
 
 SAID: dict[str, tuple[tuple[Person, float, str], ...]] = {
