@@ -5,12 +5,13 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from valetkey.manifest import schema, schema_tools
-from valetkey.manifest.arguments import FORMATS, Arguments, Validator
+from valetkey.manifest.arguments import Arguments
 from valetkey.manifest.connector import Connector, Hook, Step, Tool
 from valetkey.manifest.outputs import output_schema
 from valetkey.manifest.paging import Pager
 from valetkey.manifest.replies import Replies
 from valetkey.manifest.requests import parse_request
+from valetkey.manifest.results import Results
 from valetkey.manifest.shape import Expression
 from valetkey.manifest.template import parse_string
 from valetkey.model import Effect, Outcome
@@ -75,7 +76,7 @@ def _tool(connector: Connector, name: str, table: schema_tools.Tool, hooks: Mapp
         rate=table.rate,
         arguments=Arguments(table.args, paging),
         shown=_maybe(parse_string, table.preview),
-        output=Validator(output, format_checker=FORMATS),
+        output=Results(output),
     )
 
 

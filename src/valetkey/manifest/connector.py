@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from valetkey.manifest.arguments import Arguments
 from valetkey.manifest.clean import clean
 from valetkey.manifest.paging import Pager
 from valetkey.manifest.replies import Replies
 from valetkey.manifest.requests import RequestTemplate
+from valetkey.manifest.results import Results
 from valetkey.manifest.schema import Whoami
 from valetkey.manifest.schema_auth import Auth
 from valetkey.manifest.schema_tools import Paging
@@ -92,7 +91,7 @@ class Tool:
     rate: str | None
     arguments: Arguments
     shown: Slot | Text | str | None
-    output: Draft202012Validator
+    output: Results
 
     @property
     def input_schema(self) -> dict[str, Json]:
