@@ -1,4 +1,4 @@
-"""Clients that cannot open a link for their person, and those that speak the protocol of last year."""
+"""Clients that cannot open a link for their person."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -45,18 +45,6 @@ async def test_a_client_that_takes_no_links_gets_it_as_text_and_calls_again(
         await here.approve(link, ana.name, "ana@example.com")
         mail = await agent.call("gmail.list_unread", UNREAD)
     assert len(mail["structuredContent"]["items"]) == 1
-
-
-async def test_a_client_of_the_last_revision_gets_the_link_as_text(here: Town, ana: Person) -> None:
-    never = here.answering("accept")
-    async with here.client(await here.token(ana), never, mode="legacy") as agent:
-        assert agent.protocol_version == "2025-11-25"
-        said = await agent.call_tool("gmail.list_unread", UNREAD)
-        assert said.is_error
-        assert said.meta is not None
-        assert not here.links, "what a stateless answer cannot carry is not tried"
-        await here.approve(said.meta["valetkey/connect_url"], ana.name, "ana@example.com")
-        assert not (await agent.call_tool("gmail.list_unread", UNREAD)).is_error
 
 
 async def test_a_session_of_the_last_revision_belongs_to_its_person(here: Town, ana: Person) -> None:

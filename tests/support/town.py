@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 import httpx2
 import mcp_types as types
 from mcp.client.client import Client
-from mcp.client.session import ElicitationFnT
+from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.browsing import tick
@@ -98,14 +99,23 @@ class Town:
 
     @asynccontextmanager
     async def client(
-        self, token: str, elicited: ElicitationFnT | None = None, *, mode: str = "auto"
+        self,
+        token: str,
+        elicited: ElicitationFnT | None = None,
+        *,
+        mode: str = "auto",
+        heard: MessageHandlerFnT | None = None,
     ) -> AsyncIterator[Client]:
-        """The SDK's client, attached with a token. Without `elicited` it declares no elicitation."""
+        """The SDK's client, attached with a token. Without `elicited` it declares no elicitation.
+
+        `heard` is told every message that the server sends of itself.
+        """
         headers = {"Authorization": f"Bearer {token}"}
         with anyio.fail_after(30):
             async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
                 transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
-                async with Client(transport, elicitation_callback=elicited, mode=mode) as client:
+                agent = Client(transport, elicitation_callback=elicited, mode=mode, message_handler=heard)
+                async with agent as client:
                     yield client
 
     @asynccontextmanager
@@ -146,6 +156,24 @@ class Town:
             if not browser.url.startswith(self.url):
                 await browser.submit(account=account, decision="allow")
                 await browser.submit(decision="yes")
+
+    async def connected(
+        self,
+        person: Person,
+        tool: str = "gmail.list_unread",
+        arguments: Mapping[str, Json] = MappingProxyType({}),
+        *,
+        agent: str = "triage",
+        account: str = "ana@example.com",
+        also: Sequence[str] = (),
+        lasts: str = "8 hours",
+    ) -> str:
+        """Let a person connect and allow what a call needs, through the pages; return their agent's token."""
+        token = await self.token(person, agent)
+        async with self.wire(token) as wire:
+            link = (await wire.call(tool, arguments))["inputRequests"]["valetkey"]["params"]["url"]
+        await self.approve(link, person.name, account, also=also, lasts=lasts)
+        return token
 
     async def sign_in(self, browser: PersonWithBrowser, link: str, name: str) -> None:
         """Open a link, signing in on the way."""

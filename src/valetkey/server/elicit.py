@@ -1,14 +1,16 @@
-"""How a link reaches a person: elicited through a client that can (MCP 2026-07-28), else as text.
+"""How a link reaches a person through their client, in each era of MCP; where none can take it, as text.
 
-A call that waits comes back in legs. All legs share one call id, which rides sealed in the request
-state, so that a replayed leg is never sent twice.
+2026-07-28: the call comes back in legs, which share one call id that rides sealed in the request state.
+2025-11-25: the link is pushed while the call is held, or, with no way back, answered as error -32042.
 """
 
 import json
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import UrlElicitationRequiredError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from valetkey.errors import NeedsPerson
@@ -19,6 +21,9 @@ HOLD_SECONDS = 15.0
 """How long a leg is held open for the person: clients give up after ten legs, not after a time."""
 
 MOST_LEGS = 6
+PUSHED_HOLDS = 3
+"""How many times as long a pushed link is waited for: that call has one leg, and clients allow a minute."""
+
 Context = ServerRequestContext[object, object]
 
 
@@ -53,11 +58,41 @@ def action(params: types.CallToolRequestParams) -> str | None:
     return answer.action if isinstance(answer, types.ElicitResult) else None
 
 
-def can_elicit(ctx: Context) -> bool:
-    """Whether this client, in this era, takes a URL. `elicitation: {}` alone means forms only."""
+class Way(StrEnum):
+    """The way a link takes to a person. What a client declares decides, never its name."""
+
+    LEGS = "legs"
+    PUSH = "push"
+    ERROR = "error"
+    TEXT = "text"
+
+
+def way(ctx: Context) -> Way:
+    """Return the way this client takes links. `elicitation: {}` alone means forms only: then, text."""
     capabilities = ctx.session.client_capabilities
-    declared = bool(capabilities and capabilities.elicitation and capabilities.elicitation.url is not None)
-    return declared and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    if not (capabilities and capabilities.elicitation and capabilities.elicitation.url is not None):
+        return Way.TEXT
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        return Way.LEGS
+    return Way.PUSH if ctx.session.can_send_request else Way.ERROR
+
+
+async def pushed(ctx: Context, need: NeedsPerson) -> str:
+    """Push the link to the client that made this request, and return what its person did with it."""
+    # Without the related request id it would go to a stream that this client may never have opened.
+    answer = await ctx.session.elicit_url(need.wants, need.link, need.request, ctx.request_id)
+    return answer.action
+
+
+async def completed(ctx: Context, need: NeedsPerson) -> None:
+    """Tell the client that was asked, and no other, that the person is done."""
+    await ctx.session.send_elicit_complete(need.request, ctx.request_id)
+
+
+def required(need: NeedsPerson) -> UrlElicitationRequiredError:
+    """The link as error -32042: the client opens it and makes the call again (2025-11-25 alone)."""
+    link = types.ElicitRequestURLParams(message=need.wants, url=need.link, elicitation_id=need.request)
+    return UrlElicitationRequiredError([link])
 
 
 def asking(need: NeedsPerson, legs: Legs, now: Legs) -> types.InputRequiredResult:

@@ -9,7 +9,6 @@ from mcp.server._otel import OpenTelemetryMiddleware
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -20,6 +19,7 @@ from valetkey.identity import Identity, Tokens
 from valetkey.identity.tokens import SCOPE
 from valetkey.server.access import Door
 from valetkey.server.elicit import Context
+from valetkey.server.eras import Eras
 from valetkey.server.handlers import Handlers, current_caller
 from valetkey.vault import KeyRing, Purpose
 
@@ -44,11 +44,9 @@ class Endpoint:
         self._tokens = tokens
         server = _server(handlers, keys, tokens.issuer)
         security = TransportSecuritySettings(allowed_hosts=allowed_hosts, allowed_origins=[tokens.issuer])
-        self._manager = StreamableHTTPSessionManager(
-            app=server, json_response=True, security_settings=security
-        )
+        self._eras = Eras(server, security)
         metadata_url = f"{tokens.issuer}{_METADATA}{urlsplit(tokens.resource).path}"
-        self._app = Door(StreamableHTTPASGIApp(self._manager), identity, metadata_url)
+        self._app = Door(self._eras, identity, metadata_url)
 
     @property
     def routes(self) -> list[Route]:
@@ -61,7 +59,7 @@ class Endpoint:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        async with self._manager.run():
+        async with self._eras.run():
             yield
 
     async def _metadata(self, _: Request) -> JSONResponse:

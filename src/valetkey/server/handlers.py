@@ -14,7 +14,20 @@ from valetkey.grants import Grants
 from valetkey.manifest import Tool
 from valetkey.model import Actor, Caller, CallId, Ids, Json, Outcome, Principal
 from valetkey.needs import Requests
-from valetkey.server.elicit import HOLD_SECONDS, MOST_LEGS, Context, Legs, action, asking, can_elicit
+from valetkey.server.elicit import (
+    HOLD_SECONDS,
+    MOST_LEGS,
+    PUSHED_HOLDS,
+    Context,
+    Legs,
+    Way,
+    action,
+    asking,
+    completed,
+    pushed,
+    required,
+    way,
+)
 
 Answer = types.CallToolResult | types.InputRequiredResult
 
@@ -49,21 +62,71 @@ class Handlers:
         did = action(params)
         try:
             if await self._was_declined(legs, did):
-                await self._calls.declined(caller, params.name, params.arguments or {}, legs.call)
-            return _done(await self._calls.perform(caller, params.name, params.arguments or {}, legs.call))
+                await self._declined(caller, params, legs.call)
+            return await self._performed(caller, params, legs.call)
         except NeedsPerson as need:
-            if did == "cancel" or legs.count >= MOST_LEGS or not can_elicit(ctx):
+            if did == "cancel" or legs.count >= MOST_LEGS:
                 return _refused(need)
-            return asking(need, legs, legs.waiting_for(need, CallId(self._ids.new("cal"))))
+            return await self._asked(ctx, caller, params, legs, need)
         except CallError as error:
             self._refuse_unknown(params.name, error)
             return _refused(error)
+
+    async def _performed(
+        self, caller: Caller, params: types.CallToolRequestParams, call: CallId
+    ) -> types.CallToolResult:
+        try:
+            return _done(await self._calls.perform(caller, params.name, params.arguments or {}, call))
         except StoreError:
             text = "This could not be recorded, so it was not done. The operator has to look at the store."
-            return _refused(CallError(Outcome.UNAVAILABLE, text))
+            raise CallError(Outcome.UNAVAILABLE, text) from None
         except IntegrityError:
             text = "A sealed record of this server does not open. Its operator has to look at the store."
-            return _refused(CallError(Outcome.FAILED, text))
+            raise CallError(Outcome.FAILED, text) from None
+
+    async def _declined(self, caller: Caller, params: types.CallToolRequestParams, call: CallId) -> None:
+        await self._calls.declined(caller, params.name, params.arguments or {}, call)
+
+    async def _asked(
+        self,
+        ctx: Context,
+        caller: Caller,
+        params: types.CallToolRequestParams,
+        legs: Legs,
+        need: NeedsPerson,
+    ) -> Answer:
+        """Send the link the way this client takes it."""
+        next_leg = legs.waiting_for(need, CallId(self._ids.new("cal")))
+        match way(ctx):
+            case Way.LEGS:
+                return asking(need, legs, next_leg)
+            case Way.PUSH:
+                return await self._held(ctx, caller, params, next_leg, need)
+            case Way.ERROR:
+                raise required(need)
+            case Way.TEXT:
+                return _refused(need)
+
+    async def _held(
+        self,
+        ctx: Context,
+        caller: Caller,
+        params: types.CallToolRequestParams,
+        legs: Legs,
+        need: NeedsPerson,
+    ) -> types.CallToolResult:
+        """Hold a call while its person decides on the link that was pushed; then it goes on."""
+        did = await pushed(ctx, need)
+        if did == "cancel":
+            return _refused(need)
+        try:
+            if did == "decline" or await self._answer(need.request, PUSHED_HOLDS) == "declined":
+                await self._declined(caller, params, legs.call)
+            result = await self._performed(caller, params, legs.call)
+        except CallError as error:  # a link that is still open, or a new one, then is text
+            return _refused(error)
+        await completed(ctx, need)
+        return result
 
     async def _was_declined(self, legs: Legs, did: str | None) -> bool:
         """Wait a while for the person's answer on the page, unless the client has one already."""
@@ -71,7 +134,11 @@ class Handlers:
             return True
         if legs.request is None or did == "cancel":
             return False
-        return (await self._requests.wait(legs.request, self._hold)).state == "declined"
+        return await self._answer(legs.request) == "declined"
+
+    async def _answer(self, request: str, holds: int = 1) -> str:
+        """The state of an access request once it is settled, or after so many holds."""
+        return (await self._requests.wait(request, self._hold * holds)).state
 
     def _refuse_unknown(self, name: str, error: CallError) -> None:
         """A tool that does not exist is an error of the protocol, not of a tool."""
