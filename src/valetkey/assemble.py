@@ -26,12 +26,12 @@ from valetkey.connections.tokensets import TokenSets
 from valetkey.egress import Egress, Rules
 from valetkey.grants import Grants
 from valetkey.identity import Identity, Tokens
+from valetkey.identity.tokens import PATH
 from valetkey.jobs import Jobs
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness, SystemClock
 from valetkey.needs import Answers, Needs, Requests
 from valetkey.people import Accounts, Agents, Sessions
-from valetkey.server.endpoint import PATH
 from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.sqlite import SqliteStore

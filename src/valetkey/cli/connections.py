@@ -62,7 +62,7 @@ def link(
         str | None, typer.Option(help="The tool to ask for first.", show_default="one that reads")
     ] = None,
 ) -> None:
-    """Print the link behind which a person connects an account for an agent.
+    """Print the link behind which a person connects an account.
 
     It is what the agent's own call would bring, ahead of time. It is good for
     ten minutes and for that person alone, signed in as themselves. It alone

@@ -91,13 +91,7 @@ def check(
       list the folder under `manifests` in valetkey.toml,
       and restart `valetkey serve`
     """
-    from valetkey.manifest import check as problems_in
-    from valetkey.manifest import shipped
-
-    chosen = settings()
-    folders = [folder] if folder else [shipped(), *chosen.manifests]
-    hooks = [shipped(), *chosen.allow_hooks]
-    found = [problem for one in folders for problem in problems_in(one, allow_hooks=hooks)]
+    found = _problems_in(folder) if folder else _problems()
     if as_json:
         dump([_problem(one) for one in found])
     else:
@@ -105,15 +99,43 @@ def check(
             console().print(str(problem), soft_wrap=True)
     if found:
         raise typer.Exit(1)
-    tell(f"Nothing is wrong in {', '.join(str(one) for one in folders)}.")
+    tell(f"Nothing is wrong in {folder or 'any folder in use'}.")
 
 
 def _catalog() -> "Catalog":
     """Raises ManifestError for the first problem."""
-    from valetkey.manifest import Catalog, shipped
+    from valetkey.manifest import Catalog
 
-    chosen = settings()
-    return Catalog.load([shipped(), *chosen.manifests], allow_hooks=[shipped(), *chosen.allow_hooks])
+    return Catalog.load(_folders(), allow_hooks=_hooks())
+
+
+def _folders() -> list[Path]:
+    from valetkey.manifest import shipped
+
+    return [shipped(), *settings().manifests]
+
+
+def _hooks() -> list[Path]:
+    from valetkey.manifest import shipped
+
+    return [shipped(), *settings().allow_hooks]
+
+
+def _problems_in(folder: Path) -> list[ManifestError]:
+    from valetkey.manifest import check
+
+    return check(folder, allow_hooks=_hooks())
+
+
+def _problems() -> list[ManifestError]:
+    """What is wrong in each folder in use; else what keeps them from being used together."""
+    found = [problem for folder in _folders() for problem in _problems_in(folder)]
+    if not found:
+        try:
+            _catalog()
+        except ManifestError as error:
+            return [error]
+    return found
 
 
 def _about(connector: "Connector") -> dict[str, Json]:

@@ -46,10 +46,10 @@ def add(
 def invite(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Somebody who was added before.")],
 ) -> None:
-    """Print a new link for somebody who lost theirs, or their password.
+    """Print a new link for somebody who lost theirs.
 
-    It ends the link before it. Whoever opens the new one chooses a new
-    password; connections and grants stay.
+    It ends the link before it, and helps with a forgotten password, too: whoever
+    opens it chooses a new one. Connections and grants stay.
 
     Example:
       valetkey people invite ana

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from getpass import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -115,7 +116,7 @@ def _secret(*, from_stdin: bool) -> Secret:
     if from_stdin:
         secret = sys.stdin.readline().strip()
     elif sys.stdin.isatty():
-        secret = typer.prompt("Client secret", hide_input=True, err=True).strip()
+        secret = getpass("Client secret: ", stream=sys.stderr).strip()
     else:
         raise UsageError("this is no terminal to ask for the secret on: pass --client-secret-stdin")
     if not secret:

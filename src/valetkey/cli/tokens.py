@@ -27,7 +27,7 @@ def mint(
     """Print a token for an agent that acts for a person, and nothing else.
 
     It is a secret: put it straight into the client's configuration. It lets the
-    agent ask; what it may do is what the person allows on the page behind a link.
+    agent ask; what it may do, the person decides on the page behind a link.
 
     Example:
       token=$(valetkey tokens mint --principal ana --actor claude --minutes 1440)

@@ -24,6 +24,8 @@ _REMEMBERED = 1024
 """How many verified tokens are remembered, by their digests, until they end."""
 
 SCOPE = "mcp"
+PATH = "/mcp"
+"""Where the resource that our tokens are for stands, under the public URL."""
 
 
 @dataclass(frozen=True, slots=True)

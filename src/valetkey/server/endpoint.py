@@ -16,14 +16,13 @@ from starlette.routing import Route
 
 from valetkey import __version__
 from valetkey.identity import Identity, Tokens
-from valetkey.identity.tokens import SCOPE
+from valetkey.identity.tokens import PATH, SCOPE
 from valetkey.server.access import Door
 from valetkey.server.elicit import Context
 from valetkey.server.eras import Eras
 from valetkey.server.handlers import Handlers, current_caller
 from valetkey.vault import KeyRing, Purpose
 
-PATH = "/mcp"
 _METADATA = "/.well-known/oauth-protected-resource"
 _LIST_TTL_MS = 60_000
 _STATE_SECONDS = 600
