@@ -89,8 +89,10 @@ async def granted(street: Street, connection: Connection, actor: str) -> None:
 
 async def test_no_page_can_be_framed(street: Street, page: Page) -> None:
     await page.goto(f"{street.town.sandbox.base_url}/nothing")
-    await page.set_content(f"<iframe src='{street.town.url}/signin'></iframe>")
-    assert page.frames[-1].url.startswith("chrome-error:")
+    async with page.expect_event("requestfailed", timeout=5_000) as refused:
+        await page.set_content(f"<iframe src='{street.town.url}/signin'></iframe>")
+    request = await refused.value
+    assert (request.url, request.failure) == (f"{street.town.url}/signin", "net::ERR_BLOCKED_BY_RESPONSE")
 
 
 async def test_a_form_on_another_site_is_refused_though_the_cookie_is_there(

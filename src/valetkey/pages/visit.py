@@ -97,11 +97,11 @@ class Visit:
     def confirmed(self, about: str) -> bool:
         """Whether the password was given about this, in this session, within the last two minutes."""
         at, _, stamp = (cookies.read(self.request, self._name(CONFIRMED)) or "").partition(".")
-        if self.session is None or not self._tools.stamps.fits(
-            stamp, "confirmed", *self._bound_to(), about, at
-        ):
-            return False
-        return 0 <= self._tools.clock.now() - int(at) < CONFIRMED_FOR
+        ours = self._tools.stamps.fits(stamp, "confirmed", *self._bound_to(), about, at)
+        return ours and self.session is not None and self._is_recent(int(at))
+
+    def _is_recent(self, at: int) -> bool:
+        return 0 <= self._tools.clock.now() - at < CONFIRMED_FOR
 
     def _bound_to(self) -> tuple[str, str]:
         return ("session", self.session.id) if self.session else ("browser", self._ticket)

@@ -88,7 +88,7 @@ class Mine:
         if connection is None or connection.principal != principal or connection.state not in _LISTED:
             raise _nothing()
         revoked = await self._connections.revocation.revoke(connection, "person")
-        return _done(visit, f"{self._title(connection)} is disconnected", revoked.told)
+        return _done(visit, f"{self._title(connection.connector)} is disconnected", revoked.told)
 
     async def _revoke(self, visit: Visit, form: Form) -> Response:
         principal = _present(visit)
@@ -114,30 +114,27 @@ class Mine:
     def _account(self, connection: Connection) -> _Account:
         return _Account(
             id=connection.id,
-            title=self._title(connection),
+            title=self._title(connection.connector),
             label=connection.label or "an account without a name",
             since=_made(connection.id),
             works=connection.state is ConnectionState.CONNECTED,
         )
 
-    def _title(self, connection: Connection) -> str:
-        connector = self._catalog.connectors.get(connection.connector)
-        return connector.title if connector else connection.connector
+    def _title(self, name: str) -> str:
+        connector = self._catalog.connectors.get(name)
+        return connector.title if connector else name
 
-    def _words(self, name: str) -> str:
+    def _words(self, entry: str) -> str:
         """Say in words what one entry of a grant allows: a tool, all of a connector, or one effect there."""
-        connector, _, effect = name.removesuffix(".*").partition(":")
-        title = (
-            self._catalog.connectors[connector].title if connector in self._catalog.connectors else connector
-        )
-        if name.endswith(".*"):
-            return f"everything in {title} but what deletes"
+        connector, _, effect = entry.removesuffix(".*").partition(":")
+        if entry.endswith(".*"):
+            return f"everything in {self._title(connector)} but what deletes"
         if effect:
-            return f"everything in {title} that {EFFECTS[effect]}"
+            return f"everything in {self._title(connector)} that {EFFECTS[effect]}"
         try:
-            return tool_title(self._catalog.tool(name))
+            return tool_title(self._catalog.tool(entry))
         except CallError:
-            return name
+            return entry
 
 
 def _present(visit: Visit) -> Principal:
