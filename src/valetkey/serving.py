@@ -21,6 +21,7 @@ from valetkey.assemble import DEFAULT_PORT, House, service_tasks, sign_head
 from valetkey.errors import SettingsError
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
+from valetkey.server.callers import RequestCallers
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.settings import Settings, is_loopback
 from valetkey.web import routes
@@ -94,9 +95,10 @@ def _pages(house: House) -> list[Route]:
 
 def endpoint_of(house: House, hold: float = HOLD_SECONDS) -> Endpoint:
     """The MCP endpoint of a house, under the names its settings allow."""
-    handlers = Handlers(house.calls, house.grants, house.requests, house.ground.ids, hold)
-    hosts = [urlsplit(house.ground.public_url).netloc, *house.ground.settings.allowed_hosts]
-    return Endpoint(handlers, house.identity, house.tokens, house.ground.keys, hosts)
+    callers, ground = RequestCallers(), house.ground
+    handlers = Handlers(house.calls, house.grants, house.requests, callers, ground.ids, hold)
+    hosts = [urlsplit(ground.public_url).netloc, *ground.settings.allowed_hosts]
+    return Endpoint(handlers, callers, house.identity, house.tokens, ground.keys, hosts)
 
 
 @asynccontextmanager

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import mcp_types as types
-from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.shared.exceptions import MCPError
 
 from valetkey.calls.perform import Calls
 from valetkey.errors import CallError, IntegrityError, NeedsPerson, StoreError, Unauthenticated
 from valetkey.grants import Grants
 from valetkey.manifest import Tool
-from valetkey.model import Actor, Caller, CallId, Ids, Json, Outcome, Principal
+from valetkey.model import Caller, CallId, Ids, Json, Outcome
 from valetkey.needs import Requests
+from valetkey.server.callers import Callers
 from valetkey.server.elicit import (
     HOLD_SECONDS,
     MOST_LEGS,
@@ -36,9 +36,16 @@ class Handlers:
     """The two handlers of the server, and the listing prepared once."""
 
     def __init__(
-        self, calls: Calls, grants: Grants, requests: Requests, ids: Ids, hold: float = HOLD_SECONDS
+        self,
+        calls: Calls,
+        grants: Grants,
+        requests: Requests,
+        callers: Callers,
+        ids: Ids,
+        hold: float = HOLD_SECONDS,
     ) -> None:
-        self._calls, self._grants, self._requests, self._ids, self._hold = calls, grants, requests, ids, hold
+        self._calls, self._grants, self._requests = calls, grants, requests
+        self._callers, self._ids, self._hold = callers, ids, hold
         self._listed = {tool.name: _listed(tool) for tool in calls.catalog.tools}
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
@@ -48,7 +55,7 @@ class Handlers:
 
     async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """List every tool but those this caller's person has refused it."""
-        caller = current_caller()
+        caller = await self._caller()
         tools = self._calls.catalog.tools
         refused = await self._grants.refused(caller.principal, caller.actor.client, tools)
         return types.ListToolsResult(
@@ -57,7 +64,7 @@ class Handlers:
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
         """Carry out one leg of a call: its result, a link to open first, or why not, in words for a model."""
-        caller = current_caller()
+        caller = await self._caller()
         legs = Legs.of(params.request_state, CallId(self._ids.new("cal")))
         did = action(params)
         try:
@@ -140,19 +147,17 @@ class Handlers:
         """The state of an access request once it is settled, or after so many holds."""
         return (await self._requests.wait(request, self._hold * holds)).state
 
+    async def _caller(self) -> Caller:
+        """Who calls. Over stdio a token can end while the pipe stays open: an error of the protocol."""
+        try:
+            return await self._callers.current()
+        except Unauthenticated as refused:
+            raise MCPError(code=types.INVALID_REQUEST, message=str(refused)) from None
+
     def _refuse_unknown(self, name: str, error: CallError) -> None:
         """A tool that does not exist is an error of the protocol, not of a tool."""
         if error.outcome == Outcome.NOT_FOUND and not self._calls.catalog.knows(name):
             raise MCPError(code=types.INVALID_PARAMS, message=error.text) from None
-
-
-def current_caller() -> Caller:
-    """The caller of this very request, from its verified token. Never from anything else."""
-    token = get_access_token()
-    if token is None or token.subject is None or token.claims is None:
-        raise Unauthenticated("this request names no caller")
-    principal = Principal(token.claims["iss"], token.subject)
-    return Caller(principal, Actor(token.client_id), token.claims["sid"])
 
 
 def _listed(tool: Tool) -> types.Tool:
