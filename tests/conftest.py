@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from tests.laws.source import figures
-from tests.support import chromium
+from tests.support import chromium, untested
 from tests.support.clock import FakeClock
 from tests.support.keys import ROOT_KEY
 from valetkey.model import Ids
@@ -34,10 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = [report for report in terminalreporter.getreports("skipped") if "chromium" in report.keywords]
-    if skipped:
+    notices = untested.notices(terminalreporter.getreports("skipped"))
+    if notices:
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
-        terminalreporter.write_line(chromium.notice(len(skipped)), red=True, bold=True)
+    for notice in notices:
+        terminalreporter.write_line(notice, red=True, bold=True)
     terminalreporter.write_line(f"The code: {figures()}")
 
 

@@ -1,0 +1,71 @@
+"""Claude Code, driven without a model: in a home of its own, with a scripted Messages API on loopback."""
+
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.clients.messages import Scripted
+from tests.clients.node import Node
+from tests.clients.processes import Ended, environment, run
+from tests.clients.serving import served
+from valetkey.serving import listen
+
+SCRIPT = "@anthropic-ai/claude-code/cli-wrapper.cjs"
+HOOK = Path(__file__).with_name("hook.py")
+SERVER = "valetkey"
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_UPDATES": "1",
+}
+
+
+class Claude:
+    """One installation with its configuration, both under `home`."""
+
+    def __init__(self, node: Node, home: Path) -> None:
+        self._program, self._home = node.command(SCRIPT), home
+
+    async def run(self, *arguments: str, **more: str) -> Ended:
+        """Run `claude` with arguments; `more` is environment."""
+        env = environment(self._home, CLAUDE_CONFIG_DIR=str(self._home / "config"), **QUIET, **more)
+        return await run([*self._program, *arguments], env, self._home)
+
+    async def attach(self, url: str, token: str) -> None:
+        """Add the server as its documentation says."""
+        header = f"Authorization: Bearer {token}"
+        added = await self.run("mcp", "add", "--transport", "http", SERVER, url, "--header", header)
+        assert added.code == 0, added.err
+
+    async def prompt(self, model: Scripted, hook: Sequence[str] = ()) -> Ended:
+        """Have the scripted model answer one prompt; `hook` is run when a link is elicited."""
+        async with api(model) as base_url:
+            options = ("--allowedTools", model.tool, "--settings", json.dumps(hooked(hook)))
+            key = {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_API_KEY": "dummy"}
+            return await self.run("-p", "Read my mail.", *options, **key)
+
+
+def hooked(command: Sequence[str]) -> dict[str, object]:
+    """Settings under which a command answers elicitations, if there is one."""
+    if not command:
+        return {}
+    one = {"type": "command", "command": shlex.join(command)}
+    return {"hooks": {"Elicitation": [{"matcher": SERVER, "hooks": [one]}]}}
+
+
+def approval(name: str, password: str, account: str) -> list[str]:
+    """The hook that is a person with a browser, who says yes to everything."""
+    return [sys.executable, str(HOOK), name, password, account]
+
+
+@asynccontextmanager
+async def api(model: Scripted) -> AsyncIterator[str]:
+    """Serve a scripted model on loopback."""
+    listener = listen("127.0.0.1", 0)
+    async with served(model.app, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
