@@ -1,7 +1,7 @@
 """Every example beside a shipped manifest replays: exactly those requests, exactly that result.
 
 An example is `{"tool", "args", "exchanges", "result"}`, or `"outcome"` in place of `"result"`. An exchange
-is `{"request": "GET /path", "query"?, "json"?, "status"?, "headers"?, "response"}`; repeated query names
+is `{"request": "GET /path", "query"?, "json"?, "status"?, "headers"?, "response"?}`; repeated query names
 are written as a list.
 """
 
@@ -35,7 +35,7 @@ async def test_an_example_replays(name: str) -> None:
         exchange = next((e for e in waiting if _fits(request, e, tool.connector.base_url)), None)
         assert exchange is not None, f"unexpected {request.method} {request.target} {request.body!r}"
         waiting.remove(exchange)
-        return Answer(exchange["response"], exchange.get("status", 200), exchange.get("headers", {}))
+        return Answer(exchange.get("response", b""), exchange.get("status", 200), exchange.get("headers", {}))
 
     origin = "/".join(tool.connector.base_url.split("/")[:3])
     with anyio.fail_after(10):
@@ -55,7 +55,8 @@ async def _carried_out(tool: Tool, arguments: Json, way: Upstream) -> dict[str, 
 
 def _fits(request: Received, exchange: dict[str, Any], base_url: str) -> bool:
     method, path = exchange["request"].split(" ")
-    same_place = request.method == method and request.path == "/" + "/".join(base_url.split("/")[3:]) + path
+    below = "".join(f"/{part}" for part in base_url.split("/")[3:])
+    same_place = request.method == method and request.path == below + path
     same_body = request.json == exchange["json"] if "json" in exchange else not request.body
     return same_place and sorted(request.query) == sorted(_pairs(exchange.get("query", {}))) and same_body
 
