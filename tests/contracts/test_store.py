@@ -62,6 +62,17 @@ async def test_what_a_transaction_wrote_is_read_outside_it(store: Store) -> None
     assert (row["name"], row["owner"], row["until"]) == ("jobs", "me", 1)
 
 
+async def test_every_way_to_read_sees_what_is_committed_and_in_a_transaction_what_it_wrote(
+    store: Store,
+) -> None:
+    async with store.transaction() as tx:
+        await tx.run("INSERT INTO leases (name, owner, until) VALUES ($1, $2, 1)", "a", "me")
+        assert len(await tx.few("SELECT name FROM leases")) == 1
+        assert await store.few("SELECT name FROM leases") == []
+    for rows in (await store.few("SELECT name FROM leases"), await store.all("SELECT name FROM leases")):
+        assert [row["name"] for row in rows] == ["a"]
+
+
 async def test_nothing_found_is_none_or_an_empty_list(store: Store) -> None:
     assert await store.one(NAMES) is None
     assert await store.all(NAMES) == []

@@ -31,7 +31,7 @@ class Rows:
         """Return a principal's connections to a connector that work or could again, oldest first."""
         mine = f"{_CONNECTIONS} WHERE issuer = $1 AND subject = $2"
         sql = f"{mine} AND connector = $3 AND state IN ($4, $5) ORDER BY id"
-        rows = await db.all(sql, principal.issuer, principal.subject, connector, *_LIVE)
+        rows = await db.few(sql, principal.issuer, principal.subject, connector, *_LIVE)
         return [_connection(row) for row in rows]
 
     async def in_state(self, principal: Principal, state: ConnectionState) -> list[Connection]:

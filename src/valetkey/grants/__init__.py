@@ -89,7 +89,7 @@ class Grants:
 
     async def _live(self, db: Reads, principal: Principal, actor: str) -> list[Grant]:
         sql = f"{_LIVE} AND issuer = $2 AND subject = $3 AND actor = $4 ORDER BY id DESC"
-        return [_grant(row) for row in await db.all(sql, *self._who(principal), actor)]
+        return [_grant(row) for row in await db.few(sql, *self._who(principal), actor)]
 
     def _who(self, principal: Principal) -> tuple[int, str, str]:
         return self._clock.now(), principal.issuer, principal.subject

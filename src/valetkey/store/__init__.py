@@ -18,8 +18,12 @@ class Reads(Protocol):
         """Return every row of a query."""
         ...
 
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        """Return the rows of a query that an index answers with a handful: all else may wait for it."""
+        ...
+
     async def one(self, sql: str, *values: Value) -> Row | None:
-        """Return the first row of a query, or None. For look-ups by key: it may hold up everything else."""
+        """Return the first row of such a query, or None."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The embedded store: SQLite in WAL mode, a connection to write, one to read, and one for quick look-ups.
+"""The embedded store: SQLite in WAL mode, in threads of its own; what takes no time, on the event loop.
 
 It knows files, pragmas and transactions; the tables are in `migrations/`, the queries in the rooms.
 """
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import aiosqlite
 import anyio
@@ -23,6 +23,10 @@ from valetkey.store.migrations import migrate
 _EACH = ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "busy_timeout = 10000")
 _WRITER = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _READER = ("query_only = ON",)  # a write outside a transaction is refused, not lost
+_QUICK = ("busy_timeout = 0", "synchronous = NORMAL", "secure_delete = ON", "wal_autocheckpoint = 0")
+
+_BY_THREAD = 256
+"""Every so many quick transactions one takes the slow way, whose commit folds the log into the file."""
 
 
 @lru_cache(maxsize=512)
@@ -39,6 +43,13 @@ def _translated(sql: str) -> tuple[str, tuple[int, ...]]:
 def _bound(sql: str, values: Sequence[Value]) -> tuple[str, list[Value]]:
     text, order = _translated(sql)
     return text, [values[at] for at in order]
+
+
+def _ordered(sql: str, rows: Iterable[tuple[Value, ...]]) -> tuple[str, list[list[Value]]] | None:
+    """The statement and its values as sqlite3 takes them; None where there is not one row."""
+    text, order = _translated(sql)
+    ordered = [[row[at] for at in order] for row in rows]
+    return (text, ordered) if ordered else None
 
 
 @contextmanager
@@ -67,15 +78,22 @@ _WHAT_TO_DO = {
 }
 
 
-class _Asking:
+class _InThread:
     """Queries over one aiosqlite connection; each is a single trip to its thread."""
 
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._connection, self._path = connection, path
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
     async def all(self, sql: str, *values: Value) -> list[Row]:
         with _told(self._path):
             return list(await self._connection.execute_fetchall(*_bound(sql, values)))  # type: ignore[arg-type]  # sqlite3.Row is a mapping in all but name
+
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        return await self.all(sql, *values)
 
     async def one(self, sql: str, *values: Value) -> Row | None:
         rows = await self.all(sql, *values)
@@ -87,27 +105,75 @@ class _Asking:
             return cursor.rowcount
 
     async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
-        text, order = _translated(sql)
-        ordered = [[row[at] for at in order] for row in rows]
-        if ordered:
+        if ordered := _ordered(sql, rows):
             with _told(self._path):
-                await self._connection.executemany(text, ordered)
+                await self._connection.executemany(*ordered)
 
 
-class SqliteStore(_Asking):
+class _OnLoop:
+    """The same over a connection on the event loop: ten microseconds there are fifty by way of a thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        with self._asked(sql, values) as cursor:
+            return cursor.fetchall()
+
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        return await self.all(sql, *values)
+
+    async def one(self, sql: str, *values: Value) -> Row | None:
+        with self._asked(sql, values) as cursor:
+            row: Row | None = cursor.fetchone()
+            return row
+
+    async def run(self, sql: str, *values: Value) -> int:
+        with self._asked(sql, values) as cursor:
+            return cursor.rowcount
+
+    async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        if ordered := _ordered(sql, rows):
+            with _told(self._path):
+                self._connection.executemany(*ordered).close()
+
+    def begins(self) -> bool:
+        """Begin a transaction, unless another connection is writing: that is not waited for here."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE").close()
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise
+            return False
+        return True
+
+    @contextmanager
+    def _asked(self, sql: str, values: Sequence[Value]) -> Iterator[sqlite3.Cursor]:
+        with _told(self._path), closing(self._connection.execute(*_bound(sql, values))) as cursor:
+            yield cursor
+
+
+class _Connections(NamedTuple):
+    """What is open: in threads for what may take long, on the event loop for what is done at once."""
+
+    writer: aiosqlite.Connection
+    reader: aiosqlite.Connection
+    quick: sqlite3.Connection
+    looker: sqlite3.Connection
+
+
+class SqliteStore(_InThread):
     """A store in one file. Open it with `SqliteStore.open(path)`; close it with `aclose()`."""
 
-    def __init__(
-        self,
-        path: Path,
-        looker: sqlite3.Connection,
-        reader: aiosqlite.Connection,
-        writer: aiosqlite.Connection,
-    ) -> None:
-        super().__init__(reader, path)
-        self._looker = looker
-        self._writing, self._writer, self._lock = _Asking(writer, path), writer, anyio.Lock()
-        self._durable = True
+    def __init__(self, path: Path, connections: _Connections) -> None:
+        super().__init__(connections.reader, path)
+        self._open, self._lock, self._quick_ones = connections, anyio.Lock(fast_acquire=True), 0
+        self._writing, self._looking = _InThread(connections.writer, path), _OnLoop(connections.looker, path)
+        self._quick = _OnLoop(connections.quick, path)
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -122,42 +188,43 @@ class SqliteStore(_Asking):
                 unless_opened.push_async_callback(_close, writer)
                 reader = await _connect(path, _EACH + _READER)
                 unless_opened.push_async_callback(_close, reader)
-                looker = unless_opened.enter_context(closing(_looking(path)))
-            store = cls(path, looker, reader, writer)
+                quick = unless_opened.enter_context(closing(_on_loop(path, _EACH + _QUICK)))
+                looker = unless_opened.enter_context(closing(_on_loop(path, _EACH + _READER)))
+            store = cls(path, _Connections(writer, reader, quick, looker))
             async with store.transaction() as tx:
                 await migrate(tx)
             unless_opened.pop_all()
         return store
 
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        return await self._looking.all(sql, *values)
+
     async def one(self, sql: str, *values: Value) -> Row | None:
-        """Look up on the event loop: by key it takes ten microseconds, a trip to a thread five times that."""
-        with _told(self._path), closing(self._looker.execute(*_bound(sql, values))) as cursor:
-            row: Row | None = cursor.fetchone()
-            return row
+        return await self._looking.one(sql, *values)
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
         async with self._lock:  # two tasks' statements never mix in one transaction
-            with anyio.CancelScope(shield=True):  # the thread would go on and begin what nobody ends
-                await self._sync(durable)
-                await self._writing.run("BEGIN IMMEDIATE")
+            tx = await self._begun(durable)
             try:
-                yield self._writing
+                yield tx
                 with anyio.CancelScope(shield=True):  # a commit once begun is never abandoned half known
-                    await self._writing.run("COMMIT")
+                    await tx.run("COMMIT")
             except BaseException:
                 with anyio.CancelScope(shield=True):
-                    await self._undo()
+                    if tx.in_transaction:
+                        await tx.run("ROLLBACK")
                 raise
 
-    async def _sync(self, durable: bool) -> None:  # noqa: FBT001 - mirrors the keyword of transaction()
-        if durable != self._durable:
-            await self._writing.run(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._durable = durable
-
-    async def _undo(self) -> None:
-        if self._writer.in_transaction:
-            await self._writing.run("ROLLBACK")
+    async def _begun(self, durable: bool) -> _InThread | _OnLoop:  # noqa: FBT001 - the keyword of transaction()
+        """Begin: on the event loop where no disk is waited for, else in the thread, where all is durable."""
+        self._quick_ones += not durable
+        with _told(self._path):
+            if not durable and self._quick_ones % _BY_THREAD and self._quick.begins():
+                return self._quick
+        with anyio.CancelScope(shield=True):  # the thread would go on and begin what nobody ends
+            await self._writing.run("BEGIN IMMEDIATE")
+        return self._writing
 
     async def erase_deleted(self) -> bool:
         """Fold the write-ahead log into the file, so that no deleted secret stays on disk in it.
@@ -171,9 +238,10 @@ class SqliteStore(_Asking):
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):
             async with self._lock:
-                self._looker.close()
-                await _close(self._connection)
-                await _close(self._writer)
+                self._open.looker.close()
+                self._open.quick.close()
+                await _close(self._open.reader)
+                await _close(self._open.writer)
 
 
 async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
@@ -188,11 +256,11 @@ async def _connect(path: Path, pragmas: tuple[str, ...]) -> aiosqlite.Connection
     return connection
 
 
-def _looking(path: Path) -> sqlite3.Connection:
-    """A connection that is used on the event loop. Its store is in WAL mode by now: readers never wait."""
+def _on_loop(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+    """A connection for the event loop. Its store is in WAL mode by now: readers never wait."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
-    for pragma in _EACH + _READER:
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
     return connection
 
