@@ -28,7 +28,7 @@ def measured(side: Side, method: str, at_once: int, seconds: float) -> Figures:
 def in_turns(sides: tuple[Side, Side], method: str, at_once: int, rounds: int, seconds: float) -> Pair:
     """Both sides, one after the other, so that a busy moment of the machine meets both."""
     for side in sides:
-        warm(side, method)
+        warm(side, method, seconds)
     found = [[measured(side, method, at_once, seconds) for side in sides] for _ in range(rounds)]
     return merged([one[0] for one in found]), merged([one[1] for one in found])
 

@@ -100,6 +100,6 @@ def _token(home: Path, ours: Side) -> str:
     return file.read_text()
 
 
-def warm(side: Side, method: str) -> None:
+def warm(side: Side, method: str, seconds: float) -> None:
     """Let a side compile and connect what it needs, unmeasured."""
-    asyncio.run(run(side.load(method), 16, 0.5))
+    asyncio.run(run(side.load(method), 16, seconds))
