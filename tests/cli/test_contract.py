@@ -25,7 +25,8 @@ def test_a_token_alone_goes_to_stdout(environment: dict[str, str]) -> None:
     assert added.stdout.startswith("http://localhost:8917/join/")
     assert added.stdout.count("\n") == 1
     minted = run(environment, "tokens", "mint", "--principal", "ana", "--actor", "triage")
-    assert (minted.returncode, minted.stderr) == (0, "")
+    assert minted.returncode == 0
+    assert "http://localhost:8917" in minted.stderr  # where no server has run yet
     assert minted.stdout.strip().count(".") == 2
     assert len(minted.stdout.split()) == 1
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 from anyio.abc import Process
@@ -87,6 +88,8 @@ async def test_commands_make_links_that_lead_to_the_server_that_runs(
         assert "https://valetkey.example.com/mcp" in server.said
         added = await anyio.to_thread.run_sync(cli, "people", "add", "ana")
         assert added.out.startswith("https://valetkey.example.com/join/")
+        mint = ("tokens", "mint", "--principal", "ana", "--actor", "triage")
+        assert (await anyio.to_thread.run_sync(cli, *mint)).err == ""
         assert await server.stop(signal.SIGTERM) == 0
 
 

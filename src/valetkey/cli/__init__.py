@@ -21,6 +21,7 @@ from valetkey.cli.people import app as people_commands
 from valetkey.cli.registrations import app as registrations_commands
 from valetkey.cli.sandbox import sandbox
 from valetkey.cli.serve import serve
+from valetkey.cli.stdio import stdio
 from valetkey.cli.tokens import app as tokens_commands
 from valetkey.errors import ConfigError, ValetkeyError
 
@@ -66,6 +67,7 @@ def version() -> None:
 # In the order in which somebody meets them.
 app.command()(demo)
 app.command()(serve)
+app.command()(stdio)
 app.command()(doctor)
 app.add_typer(people_commands)
 app.add_typer(registrations_commands)

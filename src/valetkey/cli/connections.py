@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import act, in_house, names
+from valetkey.cli.house import act, by_whom, in_house, names
 from valetkey.cli.output import AsJson, listed, say, tell, text, words
 from valetkey.errors import NeedsPerson, UsageError
 from valetkey.model import Actor, Caller, Connection, Effect, Json
@@ -105,7 +105,7 @@ def revoke(
         found = await house.connections.rows.get(house.ground.store, connection)
         if found is None:
             raise UsageError(f"there is no connection `{connection}`; `valetkey connections list` shows them")
-        return (await house.connections.revocation.revoke(found, "operator")).told
+        return (await house.connections.revocation.revoke(found, "operator", by_whom())).told
 
     say(in_house(ending))
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import in_house, names
+from valetkey.cli.house import by_whom, in_house, names
 from valetkey.cli.output import AsJson, listed, tell, text, until, words
 from valetkey.errors import UsageError
 from valetkey.model import Grant, Json
@@ -66,7 +66,7 @@ def revoke(
         found = next((one for one in await _live(house, None) if one.id == grant), None)
         if found is None:
             raise UsageError(f"no grant `{grant}` is live; `valetkey grants list` shows those that are")
-        await house.grants.revoke(found.principal, grant, by="operator")
+        await house.grants.revoke(found.principal, grant, by="operator", facts=by_whom())
 
     in_house(ending)
     tell("It has ended: the agent's next call is refused.")

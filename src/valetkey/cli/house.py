@@ -73,10 +73,21 @@ def operator() -> Principal:
     return Principal(_ISSUER, account())
 
 
+def by_whom() -> dict[str, Json]:
+    """The fact of every event that the operator causes."""
+    return {"operator": account()}
+
+
 def act(kind: str, about: Principal | None = None, actor: str | None = None, **facts: Json) -> AuditEvent:
     """Return the audit event of something the operator did about a person, or about no one."""
-    facts = {"operator": account(), **facts}
+    facts = {**by_whom(), **facts}
     return AuditEvent(kind, "operator", about or operator(), Actor(actor) if actor else None, facts)
+
+
+async def has_served(house: "House") -> bool:
+    """Whether links and tokens made now name a place where a server was, or the settings put one."""
+    known = await house.ground.store.one("SELECT 1 FROM meta WHERE key = 'public_url'")
+    return known is not None or house.ground.settings.public_url is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """`valetkey serve`: the server, and what its first start on a new home makes and says."""
 
-import re
 from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING, Annotated
@@ -79,6 +78,8 @@ def _overrides(house: "House") -> list[str]:
 
 
 async def _owner(house: "House") -> list[str]:
+    from valetkey.people import valid_name
+
     async with house.ground.store.transaction() as tx:
         everybody = await house.accounts.all(tx)
         if not everybody:
@@ -93,11 +94,6 @@ async def _owner(house: "House") -> list[str]:
     return [
         f"Its owner has not joined yet: `valetkey people invite {name}` prints a link." for name in waiting
     ]
-
-
-def valid_name(text: str) -> str:
-    """Make a name for signing in from an account's name."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:63] or "owner"
 
 
 _REGISTER = """

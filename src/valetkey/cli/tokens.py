@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import act, in_house, names
+from valetkey.cli.house import act, has_served, in_house, names
 from valetkey.cli.output import AsJson, listed, say, tell, text, when
 from valetkey.errors import UsageError
 from valetkey.model import MINUTE, Json
@@ -39,6 +39,8 @@ def mint(
     """
 
     async def minting(house: "House") -> str:
+        if not await has_served(house):
+            tell(f"No server has run on this home yet. This token is for {house.ground.public_url} alone.")
         async with house.ground.store.transaction() as tx:
             person = await house.accounts.named(tx, principal)
             agent = await house.agents.named(tx, actor)

@@ -1,5 +1,6 @@
 """Ending a connection: unusable at once everywhere, then given back at the provider, and its answer told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +13,7 @@ from valetkey.connections.tokensets import TokenSets
 from valetkey.egress import Egress
 from valetkey.errors import EgressError, IntegrityError, OAuthRefused, UsageError
 from valetkey.manifest import Catalog, Connector
-from valetkey.model import AuditEvent, Connection, ConnectionState, TokenSet
+from valetkey.model import AuditEvent, Connection, ConnectionState, Json, TokenSet
 from valetkey.store import Store
 from valetkey.vault import Vault
 
@@ -55,10 +56,12 @@ class Revocation:
         self._registrations = registrations
         self._endpoint, self._egress, self._audit, self._catalog = endpoint, egress, audit, catalog
 
-    async def revoke(self, connection: Connection, by: str) -> Revoked:
-        """End a connection. Raises UsageError when it has ended already."""
+    async def revoke(
+        self, connection: Connection, by: str, facts: Mapping[str, Json] | None = None
+    ) -> Revoked:
+        """End a connection. `facts` go into its event. Raises UsageError when it has ended already."""
         connector = self._catalog.connectors.get(connection.connector)
-        tokens = await self._end(connection, connector, by)
+        tokens = await self._end(connection, connector, by, facts or {})
         await self._store.erase_deleted()
         return await self.give_back(connection, connector, tokens)
 
@@ -73,7 +76,9 @@ class Revocation:
         )
         return result
 
-    async def _end(self, connection: Connection, connector: Connector | None, by: str) -> TokenSet | None:
+    async def _end(
+        self, connection: Connection, connector: Connector | None, by: str, facts: Mapping[str, Json]
+    ) -> TokenSet | None:
         """In one transaction: the row says revoked and the secrets are gone; from here no call can use it."""
         async with self._store.transaction() as tx:
             now = await self._rows.get(tx, connection.id)
@@ -87,9 +92,9 @@ class Revocation:
                     tokens = held.tokens
                 except IntegrityError:
                     pass  # it cannot be opened to be given back; it goes all the same
-            facts = await self._sets.forget(tx, now.token_set, REVOKED)
+            forgotten = await self._sets.forget(tx, now.token_set, REVOKED)
             await self._vault.forget(tx, PENDING, now.id)
-            await self._rows.to(tx, now, ConnectionState.REVOKED, by=by, facts=facts)
+            await self._rows.to(tx, now, ConnectionState.REVOKED, by=by, facts={**forgotten, **facts})
             return tokens
 
     async def _give_back(

@@ -5,13 +5,13 @@ a tool that destroys is covered only by its own name, which a person has ticked.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from valetkey.audit import Audit
 from valetkey.errors import UsageError
 from valetkey.manifest import Tool
-from valetkey.model import HOUR, Actor, AuditEvent, Clock, Effect, Grant, Ids, Principal
+from valetkey.model import HOUR, Actor, AuditEvent, Clock, Effect, Grant, Ids, Json, Principal
 from valetkey.store import Reads, Row, Store, Transaction
 
 LASTS: dict[str, int | None] = {
@@ -76,15 +76,24 @@ class Grants:
         sql = f"{_LIVE} AND issuer = $2 AND subject = $3 ORDER BY id DESC"
         return [_grant(row) for row in await self._store.all(sql, *self._who(principal))]
 
-    async def revoke(self, principal: Principal, grant_id: str, by: str = "person") -> Grant:
-        """End one of a principal's grants at once. Raises UsageError when they have no such live grant."""
+    async def revoke(
+        self,
+        principal: Principal,
+        grant_id: str,
+        by: str = "person",
+        facts: Mapping[str, Json] | None = None,
+    ) -> Grant:
+        """End one of a principal's grants at once; `facts` go into its event.
+
+        Raises UsageError when they have no such live grant.
+        """
         found = f"{_LIVE} AND issuer = $2 AND subject = $3 AND id = $4"
         async with self._store.transaction() as tx:
             row = await tx.one(found, *self._who(principal), grant_id)
             if row is None:
                 raise UsageError("there is no such grant, or it has ended already")
             await tx.run("UPDATE grants SET revoked = $1 WHERE id = $2", self._clock.now(), grant_id)
-            await self._audit.append(tx, _event("grant.revoked", by, _grant(row)))
+            await self._audit.append(tx, _event("grant.revoked", by, _grant(row), facts))
         return _grant(row)
 
     async def _live(self, db: Reads, principal: Principal, actor: str) -> list[Grant]:
@@ -128,13 +137,14 @@ def _grant(row: Row) -> Grant:
     )
 
 
-def _event(kind: str, by: str, grant: Grant) -> AuditEvent:
+def _event(kind: str, by: str, grant: Grant, more: Mapping[str, Json] | None = None) -> AuditEvent:
     facts = {
         "grant": grant.id,
         "connections": sorted(grant.connections),
         "tools": sorted(grant.tools),
         "refused": sorted(grant.refused),
         "until": grant.until,
+        **(more or {}),
     }
     return AuditEvent(kind, by, grant.principal, Actor(grant.actor), facts)
 
