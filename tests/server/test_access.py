@@ -1,5 +1,9 @@
 """The door: who is let in, and what everybody else is told."""
 
+import json
+from urllib.parse import urlsplit
+
+import anyio
 import httpx2
 import pytest
 
@@ -58,6 +62,23 @@ async def test_two_authorization_headers_are_none(agent: Wire) -> None:
     headers = [*agent.headers("tools/list").items(), ("Authorization", "Bearer junk")]
     both = await agent.http.post(f"{agent.url}/mcp", json=agent.body("tools/list", {}), headers=headers)
     assert both.status_code == 401
+
+
+async def test_whitespace_around_a_header_is_no_part_of_it(agent: Wire) -> None:
+    """Written by hand, because a client's library refuses to."""
+    name, host = "gmail.list_unread", urlsplit(agent.url)
+    body = json.dumps(agent.body("tools/call", {"name": name, "arguments": {}})).encode()
+    headers = agent.headers("tools/call", f" \t{name} \t") | {
+        "Host": host.netloc,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    head = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+    async with await anyio.connect_tcp("127.0.0.1", host.port or 80) as stream:
+        await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
+        with anyio.fail_after(10):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_an_expired_token_is_refused(here: Town, agent: Wire) -> None:

@@ -28,7 +28,8 @@ class Door:
         except Unauthenticated as refused:
             await self._refusal(refused)(scope, receive, send)
             return
-        await self._app({**scope, "user": AuthenticatedUser(_access_token(found))}, receive, send)
+        through = {"headers": _trimmed(scope), "user": AuthenticatedUser(_access_token(found))}
+        await self._app({**scope, **through}, receive, send)
 
     def _refusal(self, refused: Unauthenticated) -> JSONResponse:
         error = "invalid_token" if refused.status == 401 else "insufficient_scope"
@@ -42,6 +43,14 @@ class Door:
         body = {"error": error, "error_description": str(refused)}
         headers = {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}
         return JSONResponse(body, refused.status, headers)
+
+
+def _trimmed(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers without whitespace after a value, which is no part of it (RFC 9110 section 5.5).
+
+    httptools leaves it there, and the SDK would refuse such a header as unlike the body.
+    """
+    return [(name, value.strip(b" \t")) for name, value in scope["headers"]]
 
 
 def _bearer(headers: Headers) -> str:
