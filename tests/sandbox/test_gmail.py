@@ -247,3 +247,41 @@ async def test_an_expired_token_says_so(visitor: Visitor, sandbox: Sandbox) -> N
     assert sandbox.google.expire("ana@example.com") == 1
     error = (await visitor.get(BASE + "/profile")).json()["error"]
     assert error["details"][0]["reason"] == "ACCESS_TOKEN_EXPIRED"
+
+
+async def test_a_thread_holds_its_messages_oldest_first(visitor: Visitor) -> None:
+    await connect(visitor)
+    first = (await visitor.post(MESSAGES + "/send", {"raw": written("ben@example.com", "One")})).json()
+    reply = {"raw": written("ben@example.com", "Two"), "threadId": first["threadId"]}
+    await visitor.post(MESSAGES + "/send", reply)
+    thread = (await visitor.get(f"{BASE}/threads/{first['threadId']}")).json()
+    assert [header(message, "Subject") for message in thread["messages"]] == ["One", "Two"]
+    assert (await visitor.get(BASE + "/threads/nowhere")).status_code == 404
+
+
+async def test_trash_leaves_the_inbox_and_every_list_but_its_own(visitor: Visitor) -> None:
+    await connect(visitor, scope=MODIFY)
+    id_ = (await visitor.get(MESSAGES, maxResults=1)).json()["messages"][0]["id"]
+    assert "TRASH" in (await visitor.post(f"{MESSAGES}/{id_}/trash", {})).json()["labelIds"]
+    listed = {mail["id"] for mail in (await visitor.get(MESSAGES)).json()["messages"]}
+    trash = {mail["id"] for mail in (await visitor.get(MESSAGES, q="in:trash")).json()["messages"]}
+    assert (id_ in listed, trash) == (False, {id_})
+    labels = (await visitor.post(f"{MESSAGES}/{id_}/untrash", {})).json()["labelIds"]
+    assert ("TRASH" in labels, "INBOX" in labels) == (False, False)
+
+
+async def test_a_draft_is_kept_and_not_sent(visitor: Visitor, sandbox: Sandbox) -> None:
+    await connect(visitor, scope=MAIL + "compose")
+    draft = (await visitor.post(BASE + "/drafts", {"message": {"raw": written("ben@example.com")}})).json()
+    assert draft["message"]["labelIds"] == ["DRAFT"]
+    assert not any("A letter" in mail.text for mail in sandbox.mailboxes.of("ben@example.com"))
+    assert (await visitor.post(BASE + "/drafts", {"raw": "eA"})).status_code == 400
+
+
+async def test_labels_are_listed_and_no_others_can_be_put_on(visitor: Visitor) -> None:
+    await connect(visitor, scope=MODIFY)
+    labels = {label["id"] for label in (await visitor.get(BASE + "/labels")).json()["labels"]}
+    assert {"INBOX", "STARRED", "TRASH"} <= labels
+    id_ = (await visitor.get(MESSAGES, maxResults=1)).json()["messages"][0]["id"]
+    answer = await visitor.post(f"{MESSAGES}/{id_}/modify", {"addLabelIds": ["NOWHERE"]})
+    assert answer.status_code == 400

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from valetkey.sandbox import GOOGLE_CLIENT, SLACK_CLIENT, STRICT_CLIENT
+from valetkey.sandbox import GITHUB_CLIENT, GOOGLE_CLIENT, SLACK_CLIENT, STRICT_CLIENT
 
 MAIL = "https://www.googleapis.com/auth/gmail."
 READ, SEND, MODIFY = MAIL + "readonly", MAIL + "send", MAIL + "modify"
@@ -48,6 +48,18 @@ def google() -> Site:
         "prompt": "consent",
     }
     return Site("/o/oauth2/v2/auth", "/token", client, query)
+
+
+def github() -> Site:
+    client = {"client_id": GITHUB_CLIENT.id, "client_secret": GITHUB_CLIENT.secret}
+    query = {
+        "client_id": GITHUB_CLIENT.id,
+        "redirect_uri": "http://localhost:8917/callback/github",
+        "response_type": "code",
+        "scope": "repo,notifications",
+        "state": "a state",
+    }
+    return Site("/login/oauth/authorize", "/login/oauth/access_token", client, query)
 
 
 def slack() -> Site:
