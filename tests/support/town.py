@@ -36,6 +36,7 @@ from valetkey.settings import FILE, Settings, parse
 PASSWORD = "correct horse battery"
 OPERATOR = Principal("local-operator", "tests")
 CLIENTS = {
+    "github": sandbox.GITHUB_CLIENT,
     "google": sandbox.GOOGLE_CLIENT,
     "slack": sandbox.SLACK_CLIENT,
     "strict": sandbox.STRICT_CLIENT,
