@@ -1,6 +1,13 @@
-"""What a person does on a page before they send it: tick and untick."""
+"""What a person does besides sending forms: tick, untick, and open what somebody sent them."""
+
+import httpx2
 
 from valetkey.demo.person import PersonWithBrowser
+
+
+async def fetched(browser: PersonWithBrowser, url: str, **headers: str) -> httpx2.Response:
+    """Open one page with the browser's cookies and go nowhere from there."""
+    return await browser._http.get(url, headers=headers)
 
 
 def tick(browser: PersonWithBrowser, *tools: str) -> None:

@@ -176,6 +176,21 @@ class Town:
         await self.approve(link, person.name, account, also=also, lasts=lasts)
         return token
 
+    async def setting_out(
+        self,
+        browser: PersonWithBrowser,
+        person: Person,
+        tool: str = "notes.list_notes",
+        agent: str = "triage",
+    ) -> str:
+        """Let an agent ask, and its person say yes: they now stand before the provider. Returns the link."""
+        async with self.wire(await self.token(person, agent)) as wire:
+            leg = await wire.call(tool, {})
+        link: str = leg["inputRequests"]["valetkey"]["params"]["url"]
+        await self.sign_in(browser, link, person.name)
+        await browser.submit(password=PASSWORD, decision="allow")
+        return link
+
     async def sign_in(self, browser: PersonWithBrowser, link: str, name: str) -> None:
         """Open a link, signing in on the way."""
         await browser.open(link)

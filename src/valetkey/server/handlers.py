@@ -1,7 +1,7 @@
 """`tools/list` and `tools/call`: from the protocol's types to `calls.perform` and back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import mcp_types as types
@@ -12,7 +12,7 @@ from valetkey.errors import CallError, IntegrityError, NeedsPerson, StoreError, 
 from valetkey.grants import Grants
 from valetkey.manifest import Tool
 from valetkey.model import Caller, CallId, Ids, Json, Outcome
-from valetkey.needs import Requests
+from valetkey.needs import AccessRequest, Requests
 from valetkey.server.callers import Callers
 from valetkey.server.elicit import (
     HOLD_SECONDS,
@@ -32,8 +32,15 @@ from valetkey.server.elicit import (
 Answer = types.CallToolResult | types.InputRequiredResult
 
 
+async def _always() -> None:
+    """Over HTTP the pages are up whenever the endpoint is."""
+
+
 class Handlers:
-    """The two handlers of the server, and the listing prepared once."""
+    """The two handlers of the server, and the listing prepared once.
+
+    `reachable` raises CallError when a link could not be opened now.
+    """
 
     def __init__(
         self,
@@ -43,9 +50,11 @@ class Handlers:
         callers: Callers,
         ids: Ids,
         hold: float = HOLD_SECONDS,
+        *,
+        reachable: Callable[[], Awaitable[None]] = _always,
     ) -> None:
         self._calls, self._grants, self._requests = calls, grants, requests
-        self._callers, self._ids, self._hold = callers, ids, hold
+        self._callers, self._ids, self._hold, self._reachable = callers, ids, hold, reachable
         self._listed = {tool.name: _listed(tool) for tool in calls.catalog.tools}
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
@@ -66,13 +75,14 @@ class Handlers:
         """Carry out one leg of a call: its result, a link to open first, or why not, in words for a model."""
         caller = await self._caller()
         legs = Legs.of(params.request_state, CallId(self._ids.new("cal")))
-        did = action(params)
+        did, waited = action(params), None
         try:
-            if await self._was_declined(legs, did):
+            waited = await self._waited_for(legs, did)
+            if did == "decline" or (waited and waited.state == "declined"):
                 await self._declined(caller, params, legs.call)
             return await self._performed(caller, params, legs.call)
         except NeedsPerson as need:
-            if did == "cancel" or legs.count >= MOST_LEGS:
+            if did == "cancel" or legs.count >= MOST_LEGS or _in_vain(waited, need):
                 return _refused(need)
             return await self._asked(ctx, caller, params, legs, need)
         except CallError as error:
@@ -102,7 +112,11 @@ class Handlers:
         legs: Legs,
         need: NeedsPerson,
     ) -> Answer:
-        """Send the link the way this client takes it."""
+        """Send the link the way this client takes it, once it is known that it can be opened."""
+        try:
+            await self._reachable()
+        except CallError as error:
+            return _refused(error)
         next_leg = legs.waiting_for(need, CallId(self._ids.new("cal")))
         match way(ctx):
             case Way.LEGS:
@@ -127,7 +141,7 @@ class Handlers:
         if did == "cancel":
             return _refused(need)
         try:
-            if did == "decline" or await self._answer(need.request, PUSHED_HOLDS) == "declined":
+            if did == "decline" or await self._said_no(need.request):
                 await self._declined(caller, params, legs.call)
             result = await self._performed(caller, params, legs.call)
         except CallError as error:  # a link that is still open, or a new one, then is text
@@ -135,17 +149,15 @@ class Handlers:
         await completed(ctx, need)
         return result
 
-    async def _was_declined(self, legs: Legs, did: str | None) -> bool:
-        """Wait a while for the person's answer on the page, unless the client has one already."""
-        if did == "decline":
-            return True
-        if legs.request is None or did == "cancel":
-            return False
-        return await self._answer(legs.request) == "declined"
+    async def _waited_for(self, legs: Legs, did: str | None) -> AccessRequest | None:
+        """Wait a while for the person's answer on the page, unless the client has brought one."""
+        if legs.request is None or did in {"decline", "cancel"}:
+            return None
+        return await self._requests.wait(legs.request, self._hold)
 
-    async def _answer(self, request: str, holds: int = 1) -> str:
-        """The state of an access request once it is settled, or after so many holds."""
-        return (await self._requests.wait(request, self._hold * holds)).state
+    async def _said_no(self, request: str) -> bool:
+        """Wait, for as long as there are no legs to wait in, for the person's answer on the page."""
+        return (await self._requests.wait(request, self._hold * PUSHED_HOLDS)).state == "declined"
 
     async def _caller(self) -> Caller:
         """Who calls. Over stdio a token can end while the pipe stays open: an error of the protocol."""
@@ -158,6 +170,11 @@ class Handlers:
         """A tool that does not exist is an error of the protocol, not of a tool."""
         if error.outcome == Outcome.NOT_FOUND and not self._calls.catalog.knows(name):
             raise MCPError(code=types.INVALID_PARAMS, message=error.text) from None
+
+
+def _in_vain(waited: AccessRequest | None, need: NeedsPerson) -> bool:
+    """Whether the person has answered and the very same is missing still: to ask on would go in circles."""
+    return waited is not None and waited.state == "met" and waited.outcome == need.outcome
 
 
 def _listed(tool: Tool) -> types.Tool:
