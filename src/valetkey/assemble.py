@@ -34,12 +34,15 @@ from valetkey.needs import Answers, Needs, Requests
 from valetkey.people import Accounts, Agents, Sessions
 from valetkey.settings import Settings
 from valetkey.store import Store
+from valetkey.store.leases import Leases
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import KeyRing, Vault
 from valetkey.vault.keyfile import make, read
 from valetkey.vault.keys import is_new, unlock
 
 DEFAULT_PORT = 8917
+SERVER = "server"
+"""The lease of `valetkey serve`: while it is held, no stdio process serves pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class House:
     requests: Requests
     answers: Answers
     calls: Calls
+    leases: Leases
     jobs: Jobs
 
 
@@ -83,12 +87,14 @@ async def opened(
     settings: Settings,
     *,
     public_url: str | None = None,
+    local: bool = False,
     clock: Clock | None = None,
     randomness: Randomness = secrets.token_bytes,
 ) -> AsyncIterator[House]:
     """Open the house for a while: keys and store first, then what stands on them.
 
-    `public_url` is where this server is reached, if the settings do not say. Raises ConfigError,
+    `public_url` is where this server is reached, if the settings do not say; `local`: over stdio, so
+    that its pages are at the callback port unless a server runs. Raises ConfigError,
     before anything is changed, when key, store, manifests or settings cannot be used.
     """
     clock = clock or SystemClock()
@@ -102,7 +108,7 @@ async def opened(
         yield _house(
             Ground(
                 settings=settings,
-                public_url=public_url or settings.public_url or await _last_url(store),
+                public_url=public_url or await _url(settings, store, clock, local=local),
                 clock=clock,
                 randomness=randomness,
                 ids=ids,
@@ -133,6 +139,7 @@ async def service_tasks() -> AsyncIterator[TaskGroup]:
 def _house(ground: Ground) -> House:
     store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
     owner = f"{os.getpid()}-{ground.randomness(8).hex()}"
+    leases = Leases(store, clock, owner)
     sessions = Sessions(store, keys, ids, clock, ground.randomness)
     agents, tokens = Agents(ids, clock), Tokens(keys, clock, ground.public_url, ground.public_url + PATH)
     connections = _connections(ground, owner)
@@ -153,7 +160,8 @@ def _house(ground: Ground) -> House:
         requests=requests,
         answers=Answers(store, ground.catalog, ground.egress, audit, connections, grants, requests, agents),
         calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress),
-        jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, owner),
+        leases=leases,
+        jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, leases),
     )
 
 
@@ -201,7 +209,10 @@ def _rules(settings: Settings) -> Rules:
     return Rules(settings.hosts, way.allow, way.proxy, way.ca_bundle)
 
 
-async def _last_url(store: Store) -> str:
-    """The URL this store's server last ran under, so that the command line makes links that work."""
+async def _url(settings: Settings, store: Store, clock: Clock, *, local: bool) -> str:
+    """Where the pages are: what the settings say, or where this store's server runs or last ran."""
+    if settings.public_url:
+        return settings.public_url
     row = await store.one("SELECT value FROM meta WHERE key = 'public_url'")
-    return row["value"] if row else f"http://localhost:{DEFAULT_PORT}"
+    up = row and (not local or await Leases(store, clock, "").held_elsewhere(SERVER))
+    return row["value"] if row and up else f"http://localhost:{settings.callback_port}"

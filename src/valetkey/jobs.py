@@ -15,6 +15,7 @@ from valetkey.connections import Connections
 from valetkey.errors import ValetkeyError
 from valetkey.model import MINUTE, SECOND, Clock
 from valetkey.store import Store
+from valetkey.store.leases import Leases
 
 _log = logging.getLogger(__name__)
 EVERY_SECONDS = 60
@@ -23,7 +24,7 @@ _LEASE = (EVERY_SECONDS + 15) * SECOND
 
 
 class Jobs:
-    """Runs the jobs of one process. `owner` names the process in the lease."""
+    """Runs the jobs of one process."""
 
     def __init__(
         self,
@@ -32,10 +33,10 @@ class Jobs:
         connections: Connections,
         checkpoint: Callable[[], Awaitable[object]],
         clock: Clock,
-        owner: str,
+        leases: Leases,
     ) -> None:
         self._store, self._audit, self._connections = store, audit, connections
-        self._checkpoint, self._clock, self._owner = checkpoint, clock, owner
+        self._checkpoint, self._clock, self._leases = checkpoint, clock, leases
 
     async def run(self) -> None:
         """Do the jobs every minute until cancelled."""
@@ -45,7 +46,7 @@ class Jobs:
 
     async def once(self) -> bool:
         """Do each job once if this process holds the lease; one that fails does not stop the next."""
-        if not await self._mine():
+        if not await self._leases.take("jobs", _LEASE):
             return False
         jobs: tuple[Callable[[], Awaitable[object]], ...] = (
             self._audit.close_left_open,
@@ -57,11 +58,6 @@ class Jobs:
         for job in jobs:
             await _tried(job)
         return True
-
-    async def _mine(self) -> bool:
-        now = self._clock.now()
-        async with self._store.transaction(durable=False) as tx:
-            return await tx.one(_TAKE, self._owner, now + _LEASE, now) is not None
 
     async def _give_back_unconfirmed(self) -> None:
         late = await self._connections.rows.unconfirmed(self._clock.now() - CONFIRM_WITHIN)
@@ -75,10 +71,3 @@ async def _tried(job: Callable[[], Awaitable[object]]) -> None:
         await job()
     except ValetkeyError as error:
         _log.error("a job failed and will be tried again: %s", error)
-
-
-_TAKE = """
-INSERT INTO leases VALUES ('jobs', $1, $2)
-ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-  WHERE leases.owner = excluded.owner OR leases.until < $3
-RETURNING owner"""

@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
+from anyio.abc import TaskGroup
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from valetkey.assemble import DEFAULT_PORT, House, service_tasks, sign_head
+from valetkey.assemble import DEFAULT_PORT, SERVER, House, service_tasks, sign_head
 from valetkey.errors import SettingsError
+from valetkey.model import SECOND
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
 from valetkey.server.callers import RequestCallers
@@ -28,6 +30,11 @@ from valetkey.web import routes
 
 _GRACE_SECONDS = 25
 """How long requests may still take after a stop: a refresh under way is finished and stored."""
+
+
+ABOUT = "/.well-known/valetkey"
+_PRESENT = 15 * SECOND
+_PROBE_SECONDS, _PROBE_BYTES = 2, 4096
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -63,17 +70,34 @@ def public_url(settings: Settings, host: str, port: int) -> str:
 
 def application(house: House, endpoint: Endpoint) -> Starlette:
     """The ASGI application: pages, the MCP endpoint, and whether we are well."""
+    return _application([*endpoint.routes, *_pages(house), *_about(house)])
+
+
+def pages_application(house: House) -> Starlette:
+    """The pages alone, for a person whose agents come over stdio: the owner chooses a password there."""
+    return _application([*_pages(house, owner_chooses=True), *_about(house)])
+
+
+def _application(routes: list[Route]) -> Starlette:
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False  # Starlette would build that redirect from `Host`
+    return app
+
+
+def _about(house: House) -> list[Route]:
+    """Whether we are well, and whose store this is: other processes ask before they call a port foreign."""
 
     async def health(_: Request) -> JSONResponse:
         await house.ground.store.one("SELECT 1 AS one")
         return JSONResponse({"status": "ok"})
 
-    app = Starlette(routes=[Route("/healthz", health), *endpoint.routes, *_pages(house)])
-    app.router.redirect_slashes = False  # Starlette would build that redirect from `Host`
-    return app
+    async def about(_: Request) -> JSONResponse:
+        return JSONResponse({"store": house.ground.keys.store_id})
+
+    return [Route("/healthz", health), Route(ABOUT, about)]
 
 
-def _pages(house: House) -> list[Route]:
+def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
     ground = house.ground
     site = Site(ground.public_url, frozenset(ground.settings.allowed_hosts))
     pages = Pages(site, ground.keys, house.sessions, ground.clock, ground.randomness)
@@ -90,6 +114,7 @@ def _pages(house: House) -> list[Route]:
         grants=house.grants,
         requests=house.requests,
         answers=house.answers,
+        owner_chooses=owner_chooses,
     )
 
 
@@ -121,10 +146,44 @@ async def running(
 
 async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event, hold: float) -> None:
     async with _up(house, hold) as app, anyio.create_task_group() as tasks:
-        server = _InBlock(_config(app))
-        tasks.start_soon(server.serve, [listener])
+        serving = await serve_application(tasks, app, listener)
         await stop.wait()
-        server.should_exit = True
+        serving.stop()
+
+
+class Serving:
+    """An application that is being served in a task group, until it is told to stop."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def stop(self) -> None:
+        """Take no more connections; what is under way may finish."""
+        self._server.should_exit = True
+
+
+async def serve_application(tasks: TaskGroup, app: Starlette, listener: socket.socket) -> Serving:
+    """Serve an application in `tasks`; its listener accepts already."""
+    server = _InBlock(_config(app))
+    tasks.start_soon(server.serve, [listener])
+    return Serving(server)
+
+
+async def is_ours(port: int, store_id: str) -> bool:
+    """Whether what listens on a port of this machine serves the same store."""
+    try:
+        with anyio.fail_after(_PROBE_SECONDS):
+            return store_id.encode() in await _probe(port)
+    except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):  # TimeoutError is an OSError
+        return False
+
+
+async def _probe(port: int) -> bytes:
+    """Ask by hand: this never leaves the machine, so it is not the business of egress."""
+    asked = f"GET {ABOUT} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(asked.encode())
+        return b"".join([part async for part in stream])[:_PROBE_BYTES]
 
 
 async def serve(house: House, listener: socket.socket, announce: Callable[[], None]) -> None:
@@ -151,10 +210,20 @@ async def _up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlet
     await _remember_url(house)
     endpoint = endpoint_of(house, hold)
     async with endpoint.run(), anyio.create_task_group() as tasks:
+        await house.leases.take(SERVER, _PRESENT)
+        tasks.start_soon(_stay_present, house)
         tasks.start_soon(house.jobs.run)
         yield application(house, endpoint)
         tasks.cancel_scope.cancel()
+    await house.leases.let_go(SERVER)
     await sign_head(house.ground)
+
+
+async def _stay_present(house: House) -> None:
+    """Keep the name by which stdio processes know that a server runs, and leave the pages to it."""
+    while True:
+        await anyio.sleep(_PRESENT / 3 / SECOND)
+        await house.leases.take(SERVER, _PRESENT)
 
 
 async def _remember_url(house: House) -> None:

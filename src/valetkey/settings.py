@@ -113,6 +113,7 @@ class Settings(_Table):
     home: Path = Field(exclude=True)
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     allowed_hosts: tuple[Annotated[str, AfterValidator(_authority)], ...] = ()
+    callback_port: int = Field(8917, ge=1, le=65535)
     manifests: tuple[Path, ...] = ()
     allow_hooks: tuple[Path, ...] = ()
     hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
@@ -245,6 +246,9 @@ TEMPLATE = """\
 
 # Names under which requests may arrive, besides public_url's own.
 # allowed_hosts = ["valetkey.internal:8080"]
+
+# Where a server over stdio shows its pages while nobody runs `valetkey serve`.
+# callback_port = 8917
 
 # Folders with connectors of your own, and those among them whose Python hooks may run.
 # manifests = ["connectors"]

@@ -14,7 +14,7 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from tests.cli.conftest import VALETKEY, Cli
-from valetkey.cli.serve import valid_name
+from valetkey.people import valid_name
 
 
 class Served:

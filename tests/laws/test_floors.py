@@ -6,6 +6,7 @@ FLOORS = {
     "errors": 0,
     "model": 1,
     "": 2,  # the package itself: what `import valetkey` gives
+    "clients": 2,
     "settings": 2,
     "egress": 2,
     "manifest": 2,
@@ -27,6 +28,7 @@ FLOORS = {
     "assemble": 9,
     "serving": 10,
     "demo": 11,  # serves
+    "stdio": 11,  # serves pages
     "cli": 12,  # the demo is one of its commands
     "__main__": 13,
 }

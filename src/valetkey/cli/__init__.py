@@ -11,6 +11,7 @@ import typer
 
 from valetkey import __version__
 from valetkey.cli.audit import app as audit_commands
+from valetkey.cli.clients import clients
 from valetkey.cli.connections import app as connections_commands
 from valetkey.cli.connectors import app as connectors_commands
 from valetkey.cli.demo import demo
@@ -72,6 +73,7 @@ app.command()(doctor)
 app.add_typer(people_commands)
 app.add_typer(registrations_commands)
 app.add_typer(tokens_commands)
+app.command()(clients)
 app.add_typer(connections_commands)
 app.add_typer(grants_commands)
 app.add_typer(connectors_commands)

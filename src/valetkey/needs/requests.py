@@ -82,6 +82,11 @@ class Requests:
             raise PageError(404, "There is nothing here", "This request is gone.")
         return self._dated(_request(row))
 
+    async def any_open(self) -> bool:
+        """Whether anybody has a link to answer now."""
+        sql = "SELECT 1 AS open FROM access_requests WHERE state = 'open' AND until > $1 LIMIT 1"
+        return await self._store.one(sql, self._clock.now()) is not None
+
     def handle(self, request: AccessRequest) -> str:
         """Return base64url(id | HMAC): 43 characters that say nothing about anybody."""
         raw = bytes.fromhex(request.id.removeprefix(_PREFIX))

@@ -3,8 +3,8 @@
 Who may act for whom is the business of `grants`; what a request's credential means, of `identity`.
 """
 
-from valetkey.people.accounts import LOCAL, Accounts, Person
+from valetkey.people.accounts import LOCAL, Accounts, Person, valid_name
 from valetkey.people.agents import Agent, Agents
 from valetkey.people.sessions import Session, Sessions
 
-__all__ = ["LOCAL", "Accounts", "Agent", "Agents", "Person", "Session", "Sessions"]
+__all__ = ["LOCAL", "Accounts", "Agent", "Agents", "Person", "Session", "Sessions", "valid_name"]

@@ -125,6 +125,25 @@ class Accounts:
             raise UsageError(f"there is no person named `{name}`; `valetkey people add {name}` adds one")
         return _person(row)
 
+    async def owner(self, db: Reads) -> Person | None:
+        """Return the owner of this server, who is the first person there was."""
+        row = await db.one(f"{_PEOPLE} WHERE owner = 1")
+        return _person(row) if row else None
+
+    async def newcomer(self, db: Reads) -> Person | None:
+        """Return the owner while they have chosen no password; None from then on."""
+        owner = await self.owner(db)
+        return owner if owner and not owner.joined else None
+
+    async def choose_first(self, subject: str, password: str) -> Person:
+        """Set the first password of somebody who has none. Raises UsageError otherwise."""
+        stored = await self._passwords.hashed(password)
+        async with self._store.transaction() as tx:
+            sql = "UPDATE people SET password = $1 WHERE subject = $2 AND password IS NULL"
+            if not await tx.run(sql, stored, subject):
+                raise UsageError("A password was chosen already. Sign in with it.")
+        return await self.get(self._store, subject)
+
     async def all(self, db: Reads) -> list[Person]:
         return [_person(row) for row in await db.all(f"{_PEOPLE} ORDER BY name")]
 
@@ -145,6 +164,11 @@ class Accounts:
                 text = f"Too many wrong passwords for this name. Try again in {seconds} seconds."
                 raise PageError(429, "Wait a moment", text)
             await tx.run(_COUNT_TRY, about, now)
+
+
+def valid_name(text: str) -> str:
+    """Make a name for signing in from the name of an account of the system."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:63] or "owner"
 
 
 def _wait(count: int) -> int:

@@ -3,6 +3,8 @@
 Each file is one page or two; what they share is in `pages`, what an answer does in `needs`.
 """
 
+from typing import Protocol
+
 from starlette.routing import Route
 
 from valetkey.audit import Audit
@@ -22,6 +24,13 @@ from valetkey.web.joining import Joining
 from valetkey.web.mine import Mine
 from valetkey.web.proof import Proof
 from valetkey.web.signing import Signing
+from valetkey.web.welcoming import Welcoming
+
+
+class _Room(Protocol):
+    """A file of pages."""
+
+    def routes(self, pages: Pages) -> list[Route]: ...
 
 
 def routes(
@@ -38,20 +47,26 @@ def routes(
     grants: Grants,
     requests: Requests,
     answers: Answers,
+    owner_chooses: bool = False,
 ) -> list[Route]:
-    """Return the routes of every page. `Pages.application` is made for them."""
+    """Return the routes of every page. `Pages.application` is made for them.
+
+    `owner_chooses`: an owner without a password chooses it at the first page, instead of by invitation.
+    """
     browsers, proof, people = (
         Browsers(store, keys, audit, sessions),
         Proof(accounts, audit),
         AskedPerson(store, accounts, requests),
     )
-    rooms = (
-        Signing(accounts, browsers),
+    rooms: tuple[_Room, ...] = (
+        Signing(store, accounts, browsers, owner_chooses=owner_chooses),
         Joining(store, accounts, browsers),
         Connecting(people, answers, proof),
         Arriving(requests, people, answers, proof),
         Mine(store, catalog, accounts, agents, connections, grants, browsers),
     )
+    if owner_chooses:
+        rooms = (*rooms, Welcoming(store, accounts, browsers))
     return [pages.static(), *(route for room in rooms for route in room.routes(pages))]
 
 

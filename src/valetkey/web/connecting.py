@@ -6,9 +6,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from valetkey.grants import LASTS
+from valetkey.manifest import Tool
 from valetkey.model import Effect
 from valetkey.needs import Answers, Asked
-from valetkey.pages import Form, Pages
+from valetkey.pages import EFFECTS, Form, Pages
 from valetkey.people import Session
 from valetkey.web.asked import AskedPerson, Hearing
 from valetkey.web.proof import Proof
@@ -73,16 +74,25 @@ def _ticked_at_first(asked: Asked) -> frozenset[str]:
     return frozenset(tool.name for tool in tools if tool.effect is not Effect.DESTROY)
 
 
+def _scopes(tools: list[Tool]) -> dict[str, list[Tool]]:
+    """The provider's scopes, and the tools that need each."""
+    scopes = sorted({scope for tool in tools for scope in tool.scopes})
+    return {scope: [tool for tool in tools if scope in tool.scopes] for scope in scopes}
+
+
 def _page(hearing: Hearing, asked: Asked, choice: _Choice) -> Response:
-    more = [offered for offered in asked.tools if not offered.asked]
+    first = [offered.tool for offered in asked.tools if offered.asked]
+    more = [offered.tool for offered in asked.tools if not offered.asked]
+    more.sort(key=lambda tool: list(EFFECTS).index(tool.effect))  # what deletes comes last
     return hearing.visit.page(
         "connect.html",
         status=choice.status,
         form_to=asked.origin,
         asked=asked,
-        first=[offered for offered in asked.tools if offered.asked],
+        first=first,
         more=more,
-        more_open=any(offered.tool.name in choice.tools for offered in more),
+        more_open=any(tool.name in choice.tools for tool in more),
+        scopes=_scopes([*first, *more]),
         choice=choice,
         spans=list(LASTS),
         name=hearing.name,

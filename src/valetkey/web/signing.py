@@ -1,19 +1,23 @@
 """/signin and /signout: our own people and their passwords."""
 
+from urllib.parse import urlencode
+
 from starlette.responses import Response
 from starlette.routing import Route
 
 from valetkey.errors import PageError
 from valetkey.pages import HOME, Form, Pages, Visit, safe_return
 from valetkey.people import Accounts
+from valetkey.store import Store
 from valetkey.web.browsers import Browsers, sign_in_url
 
 
 class Signing:
     """Signs people in and out."""
 
-    def __init__(self, accounts: Accounts, browsers: Browsers) -> None:
-        self._accounts, self._browsers = accounts, browsers
+    def __init__(self, store: Store, accounts: Accounts, browsers: Browsers, *, owner_chooses: bool) -> None:
+        self._store, self._accounts, self._browsers = store, accounts, browsers
+        self._owner_chooses = owner_chooses
 
     def routes(self, pages: Pages) -> list[Route]:
         return [
@@ -23,7 +27,11 @@ class Signing:
 
     async def _show(self, visit: Visit) -> Response:
         wanted = safe_return(visit.request.query_params.get("return_to", HOME))
-        return visit.see(wanted) if visit.session else _page(visit, wanted)
+        if visit.session:
+            return visit.see(wanted)
+        if self._owner_chooses and await self._accounts.newcomer(self._store):
+            return visit.see(f"/welcome?{urlencode({'return_to': wanted})}")
+        return _page(visit, wanted)
 
     async def _sign_in(self, visit: Visit, form: Form) -> Response:
         name, wanted = form.one("name").strip(), safe_return(form.one("return_to"))
