@@ -1,6 +1,6 @@
 import pytest
 
-from valetkey.manifest.clean import clean, parse_json
+from valetkey.manifest.clean import INVISIBLE, clean, parse_json
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_what_is_not_json_is_one_error(body: bytes) -> None:
 
 def test_json_is_parsed() -> None:
     assert parse_json(b'{"a": [1, 2.5, "\\u00e9", null]}') == {"a": [1, 2.5, "é", None]}
+
+
+def test_every_single_character_is_kept_or_goes_as_the_pattern_says() -> None:
+    characters = [chr(number) for number in range(0x110000)]
+    assert [clean(one) for one in characters] == [INVISIBLE.sub("", one) for one in characters]

@@ -26,7 +26,8 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 def clean(value: Json) -> Json:
     """Return the value with every invisible character taken out of its strings and keys."""
     if isinstance(value, str):
-        return INVISIBLE.sub("", value)
+        plain = value.isascii() and value.isprintable()  # most are, and asking is cheaper than searching
+        return value if plain else INVISIBLE.sub("", value)
     if isinstance(value, list):
         return [clean(item) for item in value]
     if isinstance(value, dict):
