@@ -40,7 +40,7 @@ def test_who_made_the_link_is_in_the_audit(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("connections", "link", "gnail", "--principal", "ana", "--actor", "t"), "gmail, slack"),
+        (("connections", "link", "gnail", "--principal", "ana", "--actor", "t"), "gmail,"),
         ((*LINK, "--tool", "list_unred"), "gmail.list_unread"),
         ((*LINK, "--tool", "slack.post_message"), "not a tool of gmail"),
         (("connections", "link", "gmail", "--principal", "eve", "--actor", "t"), "no person named `eve`"),
