@@ -20,15 +20,15 @@ def sandbox(
 ) -> None:
     """Run invented providers to try things out against.
 
-    They are Google with Gmail, and Slack, with people and data; all of it is
-    forgotten when they stop. What is printed is the \\[hosts] table that sends a
+    They are Google with Gmail and Calendar, GitHub, and Slack, with people and
+    data; all of it is forgotten when they stop. What is printed is the \\[hosts] table that sends a
     server's requests here, and the clients to register.
 
     Example:
       valetkey sandbox --port 4101
 
     Then:
-      put the table into valetkey.toml, add both registrations,
+      put the table into valetkey.toml, add the registrations,
       and `valetkey serve`
     """
     run(lambda: _serve(port))
@@ -47,13 +47,14 @@ async def _serve(port: int) -> None:
 
 
 def _announce(base_url: str) -> None:
-    from valetkey.sandbox import GOOGLE_CLIENT, PEOPLE, SLACK_CLIENT, hosts
+    from valetkey.sandbox import GITHUB_CLIENT, GOOGLE_CLIENT, PEOPLE, SLACK_CLIENT, hosts
 
     say(f"The sandbox is at {base_url}. For valetkey.toml:\n\n[hosts]")
     for origin, target in hosts(base_url).items():
         say(f'"{origin}" = "{target}"')
     say("\nIts clients:\n")
     _registration("google", GOOGLE_CLIENT)
+    _registration("github", GITHUB_CLIENT)
     _registration("slack", SLACK_CLIENT)
     say(f"\nIts people: {', '.join(person.email for person in PEOPLE)}. Ctrl-C stops it.")
 
