@@ -1,16 +1,13 @@
 """The page of an access request: who sees it, what it says, and what a yes and a no do."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.pages.browser import Browser, Seen
 from tests.support.town import PASSWORD
 from tests.web.conftest import EMAIL, Street
 from valetkey.grants import LASTS
-from valetkey.model import HOUR, MINUTE, Effect, Outcome
-from valetkey.needs import Offered
-from valetkey.web.connecting import _ticked_at_first
+from valetkey.model import HOUR, MINUTE, Outcome
+from valetkey.pages import EFFECTS
 
 
 def ticked(page: Seen) -> list[str]:
@@ -194,12 +191,22 @@ async def test_where_nothing_is_registered_the_page_says_so(street: Street, anas
     assert (seen.status, "Not set up yet" in seen.text) == (503, True)
 
 
-async def test_what_destroys_is_ticked_by_the_person_alone(street: Street) -> None:
-    asked = await street.town.house.answers.asked(await street.ask())
-    assert _ticked_at_first(asked) == {"gmail.list_unread"}
-    first = replace(asked.tools[0].tool, effect=Effect.DESTROY)
-    destroying = replace(asked, tools=(Offered(first, asked=True), *asked.tools[1:]))
-    assert _ticked_at_first(destroying) == frozenset()
+async def test_what_destroys_is_ticked_by_the_person_alone(street: Street, anas: Browser) -> None:
+    request = await street.ask("gmail.trash_message")
+    page = await anas.open(street.page(request))
+    assert ticked(page) == []
+    assert "deletes" in page.text
+    forgotten = await anas.send(page, {"password": PASSWORD, "decision": "allow"})
+    assert (forgotten.status, "Tick at least one thing" in forgotten.text) == (422, True)
+    assert (await street.allow(anas, request, tool=["gmail.trash_message"])).status == 303
+
+
+async def test_what_more_it_could_do_is_listed_with_what_deletes_last(street: Street, anas: Browser) -> None:
+    page = await anas.open(street.page(await street.ask()))
+    badges = [word for word in page.text.split() if word in EFFECTS.values()]
+    order = list(EFFECTS.values())
+    assert badges == sorted(badges, key=order.index)
+    assert set(badges) == set(order)
 
 
 def test_how_long_is_what_the_design_says() -> None:
