@@ -71,3 +71,5 @@ async def _tried(job: Callable[[], Awaitable[object]]) -> None:
         await job()
     except ValetkeyError as error:
         _log.error("a job failed and will be tried again: %s", error)
+    except Exception as error:  # noqa: BLE001 - a fault in here must not take the server down
+        _log.error("a job failed and will be tried again: %s", type(error).__name__)
