@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-all check-tests lint format bench schema lock wheel clean
+.PHONY: help demo test test-all check-tests lint format bench schema clients lock wheel clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -45,6 +45,10 @@ bench: $(READY) ## What one call costs, beside the floor it stands on
 schema: $(READY) ## Write manifests/manifest.schema.json anew from the models
 	$(BIN)/python -m valetkey.manifest > $(VENV)/schema.json
 	mv $(VENV)/schema.json manifests/manifest.schema.json
+
+clients: $(READY) ## Write docs/reference/clients.md anew from its data
+	$(BIN)/python -m valetkey.clients > $(VENV)/clients.md
+	mv $(VENV)/clients.md docs/reference/clients.md
 
 lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }

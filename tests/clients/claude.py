@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.clients.messages import Scripted
 from tests.clients.node import Node
-from tests.clients.processes import Ended, environment, run
+from tests.clients.processes import Ended, environment, printed, run
 from tests.clients.serving import served
 from valetkey.serving import listen
 
@@ -36,10 +36,9 @@ class Claude:
         env = environment(self._home, CLAUDE_CONFIG_DIR=str(self._home / "config"), **QUIET, **more)
         return await run([*self._program, *arguments], env, self._home)
 
-    async def attach(self, url: str, token: str) -> None:
-        """Add the server as its documentation says."""
-        header = f"Authorization: Bearer {token}"
-        added = await self.run("mcp", "add", "--transport", "http", SERVER, url, "--header", header)
+    async def attach(self, public_url: str, token: str) -> None:
+        """Add the server, as `valetkey clients` says."""
+        added = await self.run(*printed("claude-code", public_url, token)[1:])
         assert added.code == 0, added.err
 
     async def prompt(self, model: Scripted, hook: Sequence[str] = ()) -> Ended:

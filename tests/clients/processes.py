@@ -1,11 +1,14 @@
 """Clients as processes of their own: what they print, how they end. They reach this machine alone."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+
+from valetkey.clients import known
 
 SECONDS = 60
 NOWHERE = "http://127.0.0.1:9"  # the port of the discard protocol, where nobody listens
@@ -31,6 +34,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "NO_PROXY": "localhost,127.0.0.1",
         **more,
     }
+
+
+def printed(client: str, public_url: str, token: str) -> list[str]:
+    """The command that `valetkey clients` prints, as the shell would split it."""
+    command = known()[client].attached(public_url).replace("\\\n", " ")
+    return shlex.split(command.replace("$VALETKEY_TOKEN", token))
 
 
 async def run(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> Ended:

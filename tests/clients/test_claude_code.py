@@ -17,7 +17,7 @@ ARGUMENTS = {"limit": 2, "from": "ben@example.com"}
 async def test_it_finds_the_server_and_connects(tmp_path: Path, claude: Claude) -> None:
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
-            await claude.attach(f"{here.url}/mcp", await here.token(await here.person("ana")))
+            await claude.attach(here.url, await here.token(await here.person("ana")))
             for command in (("list",), ("get", "valetkey")):
                 assert "✔ Connected" in (await claude.run("mcp", *command)).out
 
@@ -28,7 +28,7 @@ async def test_the_same_call_brings_the_mail_once_ana_has_opened_the_link(
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
             ana, model = await here.person("ana"), Scripted(TOOL, ARGUMENTS)
-            await claude.attach(f"{here.url}/mcp", await here.token(ana))
+            await claude.attach(here.url, await here.token(ana))
             ended = await claude.prompt(model, approval("ana", PASSWORD, "ana@example.com"))
             assert ended.code == 0, ended.err
             (told,) = model.results
@@ -42,7 +42,7 @@ async def test_where_nobody_can_be_shown_the_link_the_model_gets_it_as_text(
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
             ana, model = await here.person("ana"), Scripted(TOOL, ARGUMENTS)
-            await claude.attach(f"{here.url}/mcp", await here.token(ana))
+            await claude.attach(here.url, await here.token(ana))
             await claude.prompt(model)
             (told,) = model.results
             assert "[not_connected]" in told
@@ -52,7 +52,7 @@ async def test_where_nobody_can_be_shown_the_link_the_model_gets_it_as_text(
 async def test_a_token_that_is_none_is_said_to_be_refused(tmp_path: Path, claude: Claude) -> None:
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
-            await claude.attach(f"{here.url}/mcp", "not-a-token")
+            await claude.attach(here.url, "not-a-token")
             told = await claude.run("mcp", "list")
             assert "Connected" not in told.out
             assert "valetkey" in told.out

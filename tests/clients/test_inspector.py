@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from tests.clients.node import Node
-from tests.clients.processes import Ended, environment, run
+from tests.clients.processes import Ended, environment, printed, run
 from tests.support.town import Town, town
 from valetkey.model import Json
 
@@ -27,9 +27,9 @@ class Inspector:
 
     async def __call__(self, url: str, token: str, method: str, *more: str, era: str = "auto") -> Ended:
         """Run one method against a server."""
-        door = ("--server-url", url, "--transport", "http", "--header", f"Authorization: Bearer {token}")
-        how = ("--protocol-era", era, "--format", "json", "--method", method)
-        return await run([*self._program, "--cli", *door, *how, *more], environment(self._home), self._home)
+        _, _, _, *said = printed("inspector", url, token)  # npx -y PACKAGE
+        how = ("--protocol-era", era, "--method", method, "--format", "json")  # the last word counts
+        return await run([*self._program, *said, *how, *more], environment(self._home), self._home)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def ana_s_token(here: Town) -> str:
 async def test_every_schema_is_portable(tmp_path: Path, inspect: Inspector, era: str) -> None:
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
-            url, token = f"{here.url}/mcp", await ana_s_token(here)
+            url, token = here.url, await ana_s_token(here)
             listed = await inspect(url, token, "tools/list", "--strict", era=era)
             assert listed.code == 0, listed.err
             names = {tool["name"] for tool in json.loads(listed.out)["result"]["tools"]}
@@ -57,7 +57,7 @@ async def test_a_call_fails_with_a_link_and_succeeds_once_it_is_approved(
 ) -> None:
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
-            url, token = f"{here.url}/mcp", await ana_s_token(here)
+            url, token = here.url, await ana_s_token(here)
             turned_away = await inspect(url, token, "tools/call", *UNREAD)
             assert turned_away.code == UNKNOWN_OR_ERROR
             await here.approve(result(turned_away)["_meta"]["valetkey/connect_url"], "ana", "ana@example.com")
@@ -69,7 +69,7 @@ async def test_a_call_fails_with_a_link_and_succeeds_once_it_is_approved(
 async def test_a_token_that_is_none_is_an_exit_code_of_its_own(tmp_path: Path, inspect: Inspector) -> None:
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
-            refused = await inspect(f"{here.url}/mcp", "not-a-token", "tools/list")
+            refused = await inspect(here.url, "not-a-token", "tools/list")
             assert (refused.code, json.loads(refused.err)["error"]["code"]) == (REFUSED, "auth_required")
 
 
