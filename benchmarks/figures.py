@@ -87,7 +87,8 @@ def _numbers(line: Line) -> tuple[str, str]:
 def _machine() -> str:
     """Its shape in words; what it is called is nobody's business."""
     cores, memory = psutil.cpu_count() or 1, round(psutil.virtual_memory().total / 2**30)
-    return f"{cores} cores, {memory} GiB, {platform.system()}, Python {platform.python_version()}"
+    shape = f"{cores} cores, {memory} GiB, {platform.system()}, Python {platform.python_version()}"
+    return f"{shape}, **busy with other work**" if psutil.getloadavg()[2] > cores else shape
 
 
 _PAGE = """\

@@ -19,13 +19,15 @@ Context = ServerRequestContext[object, object]
 
 
 def _tools(count: int) -> dict[str, types.Tool]:
-    """The same tools as ours has, with the same schemas."""
+    """The very tools that ours lists."""
     return {
         tool.name: types.Tool(
             name=tool.name,
+            title=tool.title,
             description=tool.description,
             input_schema=tool.input_schema,
             output_schema=tool.output_schema,
+            annotations=types.ToolAnnotations.model_validate({"title": tool.title, **tool.annotations}),
         )
         for tool in connector(count).tools.values()
     }

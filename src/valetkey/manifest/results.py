@@ -41,14 +41,16 @@ def plainly(schema: Json) -> Fits:
     if not isinstance(schema, dict) or set(schema) - _KNOWN - _SAY_NOTHING:
         return _unsure
     kinds, in_object, in_array = _kinds(schema.get("type")), _object(schema), _array(schema)
+    if kinds.isdisjoint((dict, list)):
+        return lambda value: type(value) in kinds
 
     def fits(value: Json) -> bool:
         kind = type(value)
-        if kind not in kinds:
-            return False
         if kind is dict:
-            return in_object(value)
-        return in_array(value) if kind is list else True
+            return dict in kinds and in_object(value)
+        if kind is list:
+            return list in kinds and in_array(value)
+        return kind in kinds
 
     return fits
 
@@ -64,14 +66,17 @@ def _kinds(said: Json) -> frozenset[type]:
 
 def _object(schema: Mapping[str, Any]) -> Fits:
     inside = {name: plainly(below) for name, below in schema.get("properties", {}).items()}
-    required, others = set(schema.get("required", ())), schema.get("additionalProperties", True)
+    required, others = schema.get("required", ()), schema.get("additionalProperties", True)
     if not isinstance(others, bool):
         return _unsure
 
     def fits(value: Json) -> bool:
-        known = value.keys() & inside.keys()
-        whole = required <= value.keys() and (others or len(known) == len(value))
-        return whole and all(inside[name](value[name]) for name in known)
+        for name in required:
+            if name not in value:
+                return False
+        if not others and value.keys() - inside.keys():
+            return False
+        return all(check(value[name]) for name, check in inside.items() if name in value)
 
     return fits
 
