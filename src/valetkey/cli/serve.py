@@ -59,16 +59,20 @@ async def _serve(chosen: "Settings", listener: socket, url: str) -> None:
     from valetkey.serving import serve as serve_house
 
     async with opened(chosen, public_url=url) as house:
-        lines = await _welcome(house)
+        lines = [_where(house, listener), *_overrides(house), *await _welcome(house)]
         await serve_house(house, listener, lambda: say("\n".join(lines)))
 
 
 async def _welcome(house: "House") -> list[str]:
-    """What is said once the server listens; where there is nobody yet, the owner is added first."""
-    url, home = house.ground.public_url, house.ground.settings.home
-    lines = [f"Valetkey serves {url}/mcp from {home}. Ctrl-C stops it.", *_overrides(house)]
+    """What to do next; where there is nobody yet, the owner is added first."""
     registered = await house.connections.registrations.all(house.ground.store)
-    return lines + await _owner(house) + ([] if registered else [_REGISTER]) + [_MINT]
+    return await _owner(house) + ([] if registered else [_REGISTER]) + [_MINT]
+
+
+def _where(house: "House", listener: socket) -> str:
+    host, port = listener.getsockname()[:2]
+    url, home = house.ground.public_url, house.ground.settings.home
+    return f"Valetkey serves {url}/mcp from {home}; it listens on {host}:{port}. Ctrl-C stops it."
 
 
 def _overrides(house: "House") -> list[str]:
