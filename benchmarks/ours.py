@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import anyio
-
 from benchmarks.connector import ORIGIN, write
 from valetkey.assemble import House, opened
 from valetkey.connections.tokensets import TokenSets
 from valetkey.grants import Given
 from valetkey.model import DAY, Connection, ConnectionState, Principal, Registration, Secret, TokenSet
-from valetkey.serving import listen, running
+from valetkey.serving import listen, serve
 from valetkey.settings import FILE, parse
 
 TOKEN_FILE = "token"  # noqa: S105 - where the token is put for the load, not a token
@@ -22,9 +20,12 @@ async def main(port: int, upstream: str, count: int, home: Path) -> None:
     url = f"http://localhost:{port}"
     async with opened(settings, public_url=url) as house:
         token = await _token(house)
-        async with running(house, listen("127.0.0.1", port)):
-            (home / TOKEN_FILE).write_text(token)
-            await anyio.sleep_forever()
+        await serve(house, listen("127.0.0.1", port), lambda: say(home / TOKEN_FILE, token))
+
+
+def say(file: Path, token: str) -> None:
+    """Leave the token where the load looks for it."""
+    file.write_text(token)
 
 
 async def _token(house: House) -> str:
