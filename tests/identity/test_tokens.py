@@ -1,6 +1,5 @@
 """Our access tokens under attack: only what this server signed, for this place, for somebody, now."""
 
-import base64
 import hashlib
 import hmac
 import json
@@ -13,6 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from tests.support.clock import FakeClock
+from tests.support.tokens import b64, signed
 from valetkey.errors import Unauthenticated
 from valetkey.identity import Tokens
 from valetkey.model import HOUR, Principal
@@ -39,19 +39,8 @@ def session(clock: FakeClock) -> Session:
     return Session("ses_1", "token", Principal("local", "per_1"), "agt_1", now, now + HOUR)
 
 
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
 def _part(value: Any) -> str:
-    return _b64(json.dumps(value).encode())
-
-
-def _own_key(keys: KeyRing) -> OKPKey:
-    """The server's own signing key, as only this server has it."""
-    key = keys.server(Purpose.TOKEN_SIGNING)
-    public = {"kty": "OKP", "crv": "Ed25519", "kid": key.kid, "x": _b64(key.public())}
-    return OKPKey.import_key({**public, "d": _b64(key.secret)})
+    return b64(json.dumps(value).encode())
 
 
 def _claims(session: Session, **changed: Any) -> dict[str, Any]:
@@ -66,12 +55,6 @@ def _claims(session: Session, **changed: Any) -> dict[str, Any]:
         "exp": session.until // 1000,
     } | changed
     return {name: value for name, value in claims.items() if value is not None}
-
-
-def _signed(keys: KeyRing, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> str:
-    kid = keys.server(Purpose.TOKEN_SIGNING).kid
-    whole = {"alg": "Ed25519", "typ": "at+jwt", "kid": kid} | dict(header or {})
-    return jwt.encode(whole, dict(claims), _own_key(keys), algorithms=["Ed25519"])
 
 
 async def test_a_minted_token_says_what_its_session_says(tokens: Tokens, session: Session) -> None:
@@ -92,7 +75,7 @@ async def test_what_this_file_signs_by_hand_is_what_the_server_would(
     tokens: Tokens, keys: KeyRing, session: Session
 ) -> None:
     """Else the refusals below would prove nothing."""
-    assert tokens.verified(_signed(keys, _claims(session))).subject == "per_1"
+    assert tokens.verified(signed(keys, _claims(session))).subject == "per_1"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +104,7 @@ async def test_a_signed_token_for_something_else_is_refused(
     tokens: Tokens, keys: KeyRing, session: Session, changed: dict[str, Any]
 ) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        tokens.verified(_signed(keys, _claims(session, **changed)))
+        tokens.verified(signed(keys, _claims(session, **changed)))
     assert refused.value.status == 401
 
 
@@ -131,7 +114,7 @@ async def test_a_token_of_nobody_is_forbidden(
 ) -> None:
     """A client's own token (RFC 6749 section 4.4) acts for no person, and never for a shared one (M5)."""
     with pytest.raises(Unauthenticated) as refused:
-        tokens.verified(_signed(keys, _claims(session, sub=subject)))
+        tokens.verified(signed(keys, _claims(session, sub=subject)))
     assert refused.value.status == 403
 
 
@@ -140,7 +123,7 @@ async def test_a_signed_token_of_another_kind_is_refused(
     tokens: Tokens, keys: KeyRing, session: Session, typ: str
 ) -> None:
     with pytest.raises(Unauthenticated, match="not an access token"):
-        tokens.verified(_signed(keys, _claims(session), {"typ": typ}))
+        tokens.verified(signed(keys, _claims(session), {"typ": typ}))
 
 
 async def test_a_token_ends_with_its_time(tokens: Tokens, session: Session, clock: FakeClock) -> None:
@@ -151,7 +134,7 @@ async def test_a_token_ends_with_its_time(tokens: Tokens, session: Session, cloc
 
 
 def _forged(session: Session, header: Mapping[str, Any], signature: bytes = b"") -> str:
-    return f"{_part(header)}.{_part(_claims(session))}.{_b64(signature)}"
+    return f"{_part(header)}.{_part(_claims(session))}.{b64(signature)}"
 
 
 async def test_unsigned_tokens_are_refused(tokens: Tokens, session: Session) -> None:
@@ -166,11 +149,11 @@ async def test_the_public_key_is_no_secret_to_sign_with(
     """HS256 over the published key, in every form somebody could have it."""
     key = keys.server(Purpose.TOKEN_SIGNING)
     (published,) = tokens.jwks()["keys"]
-    for secret in (key.public(), _b64(key.public()).encode(), json.dumps(published).encode()):
+    for secret in (key.public(), b64(key.public()).encode(), json.dumps(published).encode()):
         head = f"{_part({'alg': 'HS256', 'typ': 'at+jwt', 'kid': key.kid})}.{_part(_claims(session))}"
         signature = hmac.new(secret, head.encode(), hashlib.sha256).digest()
         with pytest.raises(Unauthenticated):
-            tokens.verified(f"{head}.{_b64(signature)}")
+            tokens.verified(f"{head}.{b64(signature)}")
 
 
 @pytest.mark.parametrize(
@@ -181,12 +164,12 @@ async def test_a_key_of_ones_own_is_not_ours_whatever_it_is_called(
 ) -> None:
     own = Ed25519PrivateKey.generate()
     kid = keys.server(Purpose.TOKEN_SIGNING).kid if kid == "own" else kid
-    public = {"kty": "OKP", "crv": "Ed25519", "x": _b64(own.public_key().public_bytes_raw())}
+    public = {"kty": "OKP", "crv": "Ed25519", "x": b64(own.public_key().public_bytes_raw())}
     for more in ({}, {"jwk": public}, {"jku": "http://evil.test/jwks.json"}, {"x5u": "http://evil.test"}):
         head = f"{_part({'alg': 'Ed25519', 'typ': 'at+jwt', 'kid': kid, **more})}.{_part(_claims(session))}"
         signature = own.sign(head.encode())
         with pytest.raises(Unauthenticated):
-            tokens.verified(f"{head}.{_b64(signature)}")
+            tokens.verified(f"{head}.{b64(signature)}")
 
 
 async def test_other_algorithms_are_refused(tokens: Tokens, session: Session) -> None:
@@ -214,7 +197,7 @@ async def test_a_changed_claim_breaks_the_signature(tokens: Tokens, session: Ses
         "\ud800",
         _part("text") + ".e30.AAAA",
         _part(None) + ".e30.AAAA",
-        _b64(b"[" * 5000) + ".e30.AAAA",
+        b64(b"[" * 5000) + ".e30.AAAA",
         _part({"alg": "Ed25519", "crit": ["b64"], "b64": False}) + ".e30.AAAA",
         _part({"alg": "dir", "enc": "A128GCM"}) + "..AAAA.AAAA.AAAA",
         "x" * 100_000,

@@ -91,8 +91,9 @@ async def test_a_connection_that_ended_while_the_page_was_open_is_made_anew(
     await browser.submit(decision="yes")
     async with here.client(token) as agent:
         assert not (await agent.call_tool("notes.list_notes", {})).is_error
-    new, _ = await here.house.connections.rows.of(ana.principal)
-    assert new.id != old.id
+    states = {one.id: one.state for one in await here.house.connections.rows.of(ana.principal)}
+    assert states.pop(old.id) is ConnectionState.REVOKED
+    assert list(states.values()) == [ConnectionState.CONNECTED]
 
 
 async def test_a_connection_ended_while_its_renewal_was_on_the_way_stays_ended(
@@ -103,7 +104,7 @@ async def test_a_connection_ended_while_its_renewal_was_on_the_way_stays_ended(
     await here.sign_in(browser, link, ana.name)
     await browser.submit(password=PASSWORD, decision="allow")
     await browser.submit(account=ACCOUNT, decision="allow")
-    old = (await here.house.connections.rows.of(ana.principal))[-1]
+    (old,) = await here.house.connections.rows.in_state(ana.principal, ConnectionState.CONNECTED)
     await here.house.connections.revocation.revoke(old, "person")
     await browser.submit(decision="yes")
     states = {one.id: one.state for one in await here.house.connections.rows.of(ana.principal)}

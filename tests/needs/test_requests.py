@@ -1,6 +1,5 @@
 """Access requests: one link for one need, good for ten minutes and for nothing else."""
 
-import gc
 import secrets
 from collections.abc import AsyncIterator
 
@@ -179,7 +178,6 @@ async def test_waiting_in_vain_ends_and_leaves_nothing_behind(requests: Requests
     request = await _made(requests)
     with anyio.fail_after(10):
         assert (await requests.wait(request.id, 0.01)).state == "open"
-    gc.collect()
     assert not requests._settled, "who waits no more is not remembered"
 
 

@@ -1,12 +1,15 @@
 """The door: who is let in, and what everybody else is told."""
 
+import base64
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 import pytest
 
+from tests.support.tokens import signed
 from tests.support.town import Town
 from tests.support.wire import Wire
 from valetkey.model import MINUTE
@@ -95,6 +98,33 @@ async def test_a_session_that_was_ended_is_refused_at_once(here: Town, agent: Wi
     refused = await _asked(agent)
     assert refused.status_code == 401
     assert "session has ended" in refused.json()["error_description"]
+
+
+def _claims(agent: Wire, **changed: str | None) -> dict[str, Any]:
+    """What the agent's token says, with some of it changed, or left out where None."""
+    payload = agent.token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return {name: value for name, value in (claims | changed).items() if value is not None}
+
+
+@pytest.mark.parametrize("changed", [{"sub": None}, {"scope": "operate"}, {"scope": ""}, {"scope": "mcp2"}])
+async def test_a_token_for_nobody_or_for_something_else_is_forbidden(
+    here: Town, agent: Wire, changed: dict[str, str | None]
+) -> None:
+    """Good in every other way: signed here, for this place, now (M5)."""
+    keys = here.house.ground.keys
+    agent.token = signed(keys, _claims(agent))
+    assert (await _asked(agent)).status_code == 200
+    agent.token = signed(keys, _claims(agent, **changed))
+    refused = await _asked(agent)
+    assert refused.status_code == 403
+    assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("aud", ["http://localhost:1/mcp", "https://other.example/mcp", ""])
+async def test_a_token_for_another_place_is_refused(here: Town, agent: Wire, aud: str) -> None:
+    agent.token = signed(here.house.ground.keys, _claims(agent, aud=aud))
+    assert (await _asked(agent)).status_code == 401
 
 
 async def test_every_method_is_behind_the_door(agent: Wire) -> None:
