@@ -22,7 +22,7 @@ PLACE = "VALETKEY_NODE_TOOLS"
 """Names another folder than the platform's for caches."""
 
 NPM_CI = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1")
-SECONDS = 240
+SECONDS = 120
 NEEDED = (22, 19)  # the Inspector's
 
 
