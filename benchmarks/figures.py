@@ -31,6 +31,7 @@ class Line:
     """One thing that was measured: the floor's figure, ours, and what the ratio is wanted to be."""
 
     what: str
+    unit: str
     floor: float
     ours: float
     target: str
@@ -50,15 +51,15 @@ def lines(calls: dict[int, Pair], listing: Pair, listed: int) -> Iterator[Line]:
     """What is shown, in order."""
     for at_once, (floor, ours) in calls.items():
         where = f"c={at_once}"
-        yield Line(f"p50 of a call, {where}, ms", floor.p50, ours.p50, "≤ 1.2" if at_once == 1 else "")
+        yield Line(f"p50 of a call, {where}", "ms", floor.p50, ours.p50, "≤ 1.2" if at_once == 1 else "")
         wanted = {16: "≥ 1.2", 64: "≥ 1.4"}.get(at_once, "")
-        yield Line(f"calls a second, {where}", floor.rate, ours.rate, wanted)
-        yield Line(f"p99 of a call, {where}, ms", floor.p99, ours.p99, "≤ 1.0" if at_once == 16 else "")
+        yield Line(f"calls a second, {where}", "", floor.rate, ours.rate, wanted)
+        yield Line(f"p99 of a call, {where}", "ms", floor.p99, ours.p99, "≤ 1.0" if at_once == 16 else "")
         cpu = "≤ 1.0" if at_once == 64 else ""
-        yield Line(f"processor per call, {where}, µs", floor.cpu, ours.cpu, cpu)
+        yield Line(f"processor per call, {where}", "µs", floor.cpu, ours.cpu, cpu)
     floor, ours = listing
-    yield Line(f"p50 of listing {listed} tools, ms", floor.p50, ours.p50, "")
-    yield Line(f"processor per listing of {listed} tools, µs", floor.cpu, ours.cpu, "")
+    yield Line(f"p50 of listing {listed} tools", "ms", floor.p50, ours.p50, "")
+    yield Line(f"processor per listing of {listed} tools", "µs", floor.cpu, ours.cpu, "")
 
 
 def table(found: Sequence[Line]) -> Table:
@@ -67,15 +68,15 @@ def table(found: Sequence[Line]) -> Table:
     for name in ("", "floor", "ours", "ours / floor", "wanted"):
         shown.add_column(name, justify="left" if not name else "right")
     for line in found:
-        shown.add_row(line.what, *_numbers(line), f"[bold]{line.ratio:.2f}[/bold]", line.target)
+        shown.add_row(
+            f"{line.what} {line.unit}", *_numbers(line), f"[bold]{line.ratio:.2f}[/bold]", line.target
+        )
     return shown
 
 
 def page(found: Sequence[Line]) -> str:
     """For the reference."""
-    rows = "\n".join(
-        f"| {line.what.rpartition(', ')[0]} | {line.ratio:.2f} | {line.target} |" for line in found
-    )
+    rows = "\n".join(f"| {line.what} | {line.ratio:.2f} | {line.target} |" for line in found)
     return _PAGE.format(date=datetime.now(UTC).date(), machine=_machine(), rows=rows)
 
 
