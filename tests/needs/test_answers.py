@@ -1,6 +1,7 @@
 """What a person's answer does, and what is still missing after it, through the real pages."""
 
 from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -79,14 +80,15 @@ async def test_a_connection_that_ended_while_the_page_was_open_is_made_anew(
     here: Town, ana: Person, browser: PersonWithBrowser
 ) -> None:
     """A grant on a connection that is no more would say *done* and be nothing."""
-    await here.connected(ana, "notes.list_notes", agent="first")
+    await here.connected(ana, "notes.list_notes", agent="first", also=["notes.write_note"])
     token = await here.token(ana, "second")
     link = await _link(here, token, "notes.list_notes", {})
     await here.sign_in(browser, link, ana.name)
     (old,) = await here.house.connections.rows.of(ana.principal)
     await here.house.connections.revocation.revoke(old, "person")
     await browser.submit(password=PASSWORD, decision="allow")
-    assert "/strict/authorize" in browser.url
+    asked = parse_qs(urlsplit(browser.url).query)
+    assert asked["scope"] == ["notes.read"], "what the ended one could do is not asked for again"
     await browser.submit(account=ACCOUNT, decision="allow")
     await browser.submit(decision="yes")
     async with here.client(token) as agent:
