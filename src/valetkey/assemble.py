@@ -41,8 +41,6 @@ from valetkey.vault.keyfile import make, read
 from valetkey.vault.keys import is_new, unlock
 
 DEFAULT_PORT = 8917
-SERVER = "server"
-"""The lease of `valetkey serve`: while it is held, no stdio process serves pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class Ground:
     ids: Ids
     catalog: Catalog
     store: Store
+    leases: Leases
     keys: KeyRing
     vault: Vault
     audit: Audit
@@ -78,7 +77,6 @@ class House:
     requests: Requests
     answers: Answers
     calls: Calls
-    leases: Leases
     jobs: Jobs
 
 
@@ -104,22 +102,25 @@ async def opened(
         store = await SqliteStore.open(settings.store_file)
         stack.push_async_callback(store.aclose)
         keys = await _unlocked(settings, store, ids, clock, randomness)
-        vault = Vault(keys)
+        vault, leases = Vault(keys), Leases(store, clock, f"{os.getpid()}-{randomness(8).hex()}")
+        known = public_url or await _last_url(settings, store)
         yield _house(
             Ground(
                 settings=settings,
-                public_url=public_url or await _url(settings, store, clock, local=local),
+                public_url=await _pages_url(settings, leases, known) if local else known,
                 clock=clock,
                 randomness=randomness,
                 ids=ids,
                 catalog=catalog,
                 store=store,
+                leases=leases,
                 keys=keys,
                 vault=vault,
                 audit=await stack.enter_async_context(Audit(store, vault, ids, clock, randomness)),
                 egress=await stack.enter_async_context(Egress(_rules(settings))),
                 tasks=await stack.enter_async_context(service_tasks()),
-            )
+            ),
+            known,
         )
 
 
@@ -136,13 +137,12 @@ async def service_tasks() -> AsyncIterator[TaskGroup]:
         raise error
 
 
-def _house(ground: Ground) -> House:
+def _house(ground: Ground, issuer: str) -> House:
+    """Build the rooms. `issuer` is the URL in the tokens that are minted on this home."""
     store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
-    owner = f"{os.getpid()}-{ground.randomness(8).hex()}"
-    leases = Leases(store, clock, owner)
     sessions = Sessions(store, keys, ids, clock, ground.randomness)
-    agents, tokens = Agents(ids, clock), Tokens(keys, clock, ground.public_url, ground.public_url + PATH)
-    connections = _connections(ground, owner)
+    agents, tokens = Agents(ids, clock), Tokens(keys, clock, issuer, issuer + PATH)
+    connections = _connections(ground)
     grants, requests = (
         Grants(store, audit, ids, clock),
         Requests(store, keys, audit, ids, clock, ground.public_url),
@@ -160,12 +160,11 @@ def _house(ground: Ground) -> House:
         requests=requests,
         answers=Answers(store, ground.catalog, ground.egress, audit, connections, grants, requests, agents),
         calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress),
-        leases=leases,
-        jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, leases),
+        jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, ground.leases),
     )
 
 
-def _connections(ground: Ground, owner: str) -> Connections:
+def _connections(ground: Ground) -> Connections:
     store, vault, egress, audit = ground.store, ground.vault, ground.egress, ground.audit
     ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
     rows, sets = Rows(store, vault, audit, clock), TokenSets(vault)
@@ -180,7 +179,9 @@ def _connections(ground: Ground, owner: str) -> Connections:
         connecting=Connecting(
             store, vault, egress, endpoint, registrations, rows, sets, audit, ids, clock, tasks
         ),
-        refresher=Refresher(store, sets, renewal, clock, tasks, owner=owner, overridden=overridden),
+        refresher=Refresher(
+            store, sets, renewal, clock, tasks, owner=ground.leases.owner, overridden=overridden
+        ),
         revocation=revocation,
     )
 
@@ -209,10 +210,22 @@ def _rules(settings: Settings) -> Rules:
     return Rules(settings.hosts, way.allow, way.proxy, way.ca_bundle)
 
 
-async def _url(settings: Settings, store: Store, clock: Clock, *, local: bool) -> str:
-    """Where the pages are: what the settings say, or where this store's server runs or last ran."""
-    if settings.public_url:
-        return settings.public_url
+async def _last_url(settings: Settings, store: Store) -> str:
+    """Where this store's server is reached: what the settings say, or where it runs or last ran."""
     row = await store.one("SELECT value FROM meta WHERE key = 'public_url'")
-    up = row and (not local or await Leases(store, clock, "").held_elsewhere(SERVER))
-    return row["value"] if row and up else f"http://localhost:{settings.callback_port}"
+    return settings.public_url or (row["value"] if row else _callback_url(settings))
+
+
+async def _pages_url(settings: Settings, leases: Leases, last: str) -> str:
+    """Where the pages are for a process over stdio: at the server's, while there is one."""
+    served = settings.public_url or await leases.held(pages_at(last))
+    return last if served else _callback_url(settings)
+
+
+def _callback_url(settings: Settings) -> str:
+    return f"http://localhost:{settings.callback_port}"
+
+
+def pages_at(url: str) -> str:
+    """The lease of `valetkey serve`: while it is held, the pages at this URL are the server's to serve."""
+    return f"pages at {url}"

@@ -41,7 +41,7 @@ class Jobs:
     async def run(self) -> None:
         """Do the jobs every minute until cancelled."""
         while True:
-            await self.once()
+            await _tried(self.once)  # the lease, too, is in a store that may be busy
             await anyio.sleep(EVERY_SECONDS)
 
     async def once(self) -> bool:

@@ -5,6 +5,7 @@ Nothing is decided here but where to listen, and that a public address needs a p
 
 import contextlib
 import gc
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,14 +20,15 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from valetkey.assemble import DEFAULT_PORT, SERVER, House, service_tasks, sign_head
-from valetkey.errors import SettingsError
+from valetkey.assemble import DEFAULT_PORT, House, pages_at, service_tasks, sign_head
+from valetkey.errors import SettingsError, StoreError
 from valetkey.model import SECOND
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
 from valetkey.server.callers import RequestCallers
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.settings import Settings, is_loopback
+from valetkey.store.leases import Leases
 from valetkey.web import routes
 
 _GRACE_SECONDS = 25
@@ -35,7 +37,9 @@ _GRACE_SECONDS = 25
 
 ABOUT = "/.well-known/valetkey"
 _PRESENT = 15 * SECOND
-_PROBE_SECONDS, _PROBE_BYTES = 2, 4096
+_PROBE_SECONDS, _PROBE_BYTES = 1, 4096
+_HANDOVER_SECONDS = 5
+_log = logging.getLogger(__name__)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -52,6 +56,27 @@ def listen(host: str, port: int) -> socket.socket:
         text = f"{host}:{port} cannot be used ({error.strerror}); choose another with --port"
         raise SettingsError(text) from None
     return listener
+
+
+async def listen_in_turn(house: House, host: str, port: int) -> socket.socket:
+    """Listen on a port that a stdio process of the same home may hold: it lets go once we are announced.
+
+    Raises SettingsError when whoever holds the port keeps it.
+    """
+    leases, lease = house.ground.leases, pages_at(house.ground.public_url)
+    if await is_ours(port, house.ground.keys.store_id) and await leases.take(lease, _PRESENT):
+        await _until_gone(port, house.ground.keys.store_id)
+    try:
+        return listen(host, port)
+    except SettingsError:
+        await leases.let_go(lease)
+        raise
+
+
+async def _until_gone(port: int, store_id: str) -> None:
+    with anyio.move_on_after(_HANDOVER_SECONDS):
+        while await is_ours(port, store_id):  # noqa: ASYNC110 - another process has no event to wait for
+            await anyio.sleep(0.1)
 
 
 def public_url(settings: Settings, host: str, port: int) -> str:
@@ -148,7 +173,8 @@ async def running(
 async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event, hold: float) -> None:
     async with _up(house, hold) as app, anyio.create_task_group() as tasks:
         serving = await serve_application(tasks, app, listener)
-        await stop.wait()
+        async with _announced(house):
+            await stop.wait()
         serving.stop()
 
 
@@ -213,20 +239,31 @@ async def _up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlet
     await _remember_url(house)
     endpoint = endpoint_of(house, hold)
     async with endpoint.run(), anyio.create_task_group() as tasks:
-        await house.leases.take(SERVER, _PRESENT)
-        tasks.start_soon(_stay_present, house)
         tasks.start_soon(house.jobs.run)
         yield application(house, endpoint)
         tasks.cancel_scope.cancel()
-    await house.leases.let_go(SERVER)
     await sign_head(house.ground)
 
 
-async def _stay_present(house: House) -> None:
-    """Keep the name by which stdio processes know that a server runs, and leave the pages to it."""
+@asynccontextmanager
+async def _announced(house: House) -> AsyncIterator[None]:
+    """Hold the name by which stdio processes know that a server runs, and leave the pages to it."""
+    leases, lease = house.ground.leases, pages_at(house.ground.public_url)
+    await leases.take(lease, _PRESENT)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stay_announced, leases, lease)
+        yield
+        tasks.cancel_scope.cancel()
+    await leases.let_go(lease)
+
+
+async def _stay_announced(leases: Leases, lease: str) -> None:
     while True:
         await anyio.sleep(_PRESENT / 3 / SECOND)
-        await house.leases.take(SERVER, _PRESENT)
+        try:
+            await leases.take(lease, _PRESENT)
+        except StoreError as error:  # busy, or full: there are two more tries before anybody misses us
+            _log.warning("this server could not say that it is up: %s", error)
 
 
 async def _remember_url(house: House) -> None:

@@ -41,7 +41,6 @@ def serve(
     Then:
       valetkey registrations add google --client-id …
     """
-    from valetkey.serving import listen
     from valetkey.serving import public_url as reached
     from valetkey.settings import reached_at
 
@@ -49,18 +48,34 @@ def serve(
     if public_url is not None:
         chosen = reached_at(chosen, public_url)
     reached(chosen, host, port)  # refuses an address beyond this machine before it is listened on
-    with listen(host, port) as listener:
-        url = reached(chosen, host, listener.getsockname()[1])
-        run(partial(_serve, chosen, listener, url))
+    listener = _listen_now(chosen, host, port)
+    if listener:
+        port = listener.getsockname()[1]
+    run(partial(_serve, chosen, listener, (host, port), reached(chosen, host, port)))
 
 
-async def _serve(chosen: "Settings", listener: socket, url: str) -> None:
+def _listen_now(chosen: "Settings", host: str, port: int) -> socket | None:
+    """Listen before anything is made; None: the port is taken, maybe by a stdio process of this home."""
+    from valetkey.errors import SettingsError
+    from valetkey.serving import listen
+
+    try:
+        return listen(host, port)
+    except SettingsError:
+        if not chosen.store_file.exists():  # nobody else runs on this home
+            raise
+        return None
+
+
+async def _serve(chosen: "Settings", listener: socket | None, address: tuple[str, int], url: str) -> None:
     from valetkey.assemble import opened
+    from valetkey.serving import listen_in_turn
     from valetkey.serving import serve as serve_house
 
     async with opened(chosen, public_url=url) as house:
-        lines = [_where(house, listener), *_overrides(house), *await _welcome(house)]
-        await serve_house(house, listener, lambda: say("\n".join(lines)))
+        with listener or await listen_in_turn(house, *address) as open_listener:
+            lines = [_where(house, open_listener), *_overrides(house), *await _welcome(house)]
+            await serve_house(house, open_listener, lambda: say("\n".join(lines)))
 
 
 async def _welcome(house: "House") -> list[str]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import run, settings
+from valetkey.cli.house import account, run, settings
+from valetkey.errors import UsageError
 from valetkey.model import Secret
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _TOKEN = "VALETKEY_TOKEN"  # noqa: S105 - the name of a variable
 
 def stdio(
     *,
-    in_session: Annotated[bool, typer.Option("--in-session", hidden=True)] = False,
+    starter: Annotated[int, typer.Option(hidden=True, help="The process that waits for this one.")] = 0,
 ) -> None:
     """Serve one client over stdin and stdout.
 
@@ -31,17 +32,29 @@ def stdio(
       claude mcp add valetkey -- valetkey stdio
       claude mcp add valetkey -e VALETKEY_TOKEN=… -- valetkey stdio
     """
-    from valetkey.stdio import in_own_session
+    from valetkey.stdio.session import in_own_session
 
-    if not in_session:
-        raise typer.Exit(in_own_session([]))
+    if not starter:
+        raise typer.Exit(in_own_session())
+    token = _token()
+    run(partial(_stdio, settings(), token, starter))
+
+
+def _token() -> Secret | None:
+    """Take the token out of the environment, where a child would find it. Raises UsageError: it is empty."""
     token = os.environ.pop(_TOKEN, None)
-    run(partial(_stdio, settings(), Secret(token) if token else None))
+    if token is None:
+        return None
+    if not token.strip():  # whoever set it meant less than the owner, who is served without one
+        raise UsageError(f"{_TOKEN} is set and empty; give it a token, or take it out of the environment")
+    return Secret(token.strip())
 
 
-async def _stdio(chosen: "Settings", token: Secret | None) -> None:
+async def _stdio(chosen: "Settings", token: Secret | None, starter: int) -> None:
     from valetkey.assemble import opened
-    from valetkey.stdio import serve_stdio
+    from valetkey.stdio.ending import asked_to_stop
+    from valetkey.stdio.serve import serve_stdio
 
-    async with opened(chosen, local=True) as house:
-        await serve_stdio(house, token)
+    # Around the house: a signal that comes while it is being closed must not cut off what is under way.
+    async with asked_to_stop(starter) as stop, opened(chosen, local=True) as house:
+        await serve_stdio(house, token, account(), stop)

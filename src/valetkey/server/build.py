@@ -6,7 +6,6 @@ from mcp.server._otel import OpenTelemetryMiddleware
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.stdio import stdio_server
 
 from valetkey import __version__
 from valetkey.server.callers import Callers
@@ -40,12 +39,6 @@ def build(handlers: Handlers, callers: Callers, keys: KeyRing, audience: str) ->
     server.middleware[:] = [m for m in server.middleware if not isinstance(m, OpenTelemetryMiddleware)]
     server.middleware.append(_boundary(callers, _secrets(keys), audience))
     return server
-
-
-async def serve_pipe(server: Server[object]) -> None:
-    """Serve one client, of either era, on stdin and stdout until its end is closed."""
-    async with stdio_server() as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
 
 
 def _secrets(keys: KeyRing) -> Sequence[bytes]:

@@ -32,14 +32,14 @@ from valetkey.server.elicit import (
 Answer = types.CallToolResult | types.InputRequiredResult
 
 
-async def _always() -> None:
+async def _always(_: Caller) -> None:
     """Over HTTP the pages are up whenever the endpoint is."""
 
 
 class Handlers:
     """The two handlers of the server, and the listing prepared once.
 
-    `reachable` raises CallError when a link could not be opened now.
+    `reachable` raises CallError when this caller's person could not open a link now.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Handlers:
         ids: Ids,
         hold: float = HOLD_SECONDS,
         *,
-        reachable: Callable[[], Awaitable[None]] = _always,
+        reachable: Callable[[Caller], Awaitable[None]] = _always,
     ) -> None:
         self._calls, self._grants, self._requests = calls, grants, requests
         self._callers, self._ids, self._hold, self._reachable = callers, ids, hold, reachable
@@ -114,7 +114,7 @@ class Handlers:
     ) -> Answer:
         """Send the link the way this client takes it, once it is known that it can be opened."""
         try:
-            await self._reachable()
+            await self._reachable(caller)
         except CallError as error:
             return _refused(error)
         next_leg = legs.waiting_for(need, CallId(self._ids.new("cal")))

@@ -1,21 +1,26 @@
 """The callback port: the pages, served by whichever stdio process gets it while somebody has to answer.
 
 Pages keep all state in the store, so any process serves any link. `valetkey serve` on the same home
-comes first: while it runs, no stdio process takes the port.
+comes first: while it serves at the URL of our links, no stdio process takes the port.
 """
 
+import logging
 from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import TaskGroup
 
-from valetkey.assemble import SERVER, House
-from valetkey.errors import CallError, SettingsError
-from valetkey.model import Outcome
+from valetkey.assemble import House, pages_at
+from valetkey.errors import CallError, SettingsError, ValetkeyError
+from valetkey.model import Caller, Outcome
 from valetkey.serving import Serving, is_ours, listen, pages_application, serve_application
-from valetkey.settings import is_loopback
 
 EVERY_SECONDS = 1.0
+
+_TRIES, _TRY_AGAIN_SECONDS = 4, 0.2
+"""A holder that leaves may have let go of its pages and not of the port yet."""
+
+_log = logging.getLogger(__name__)
 
 
 class Callback:
@@ -29,49 +34,79 @@ class Callback:
     async def run(self) -> None:
         """Look once a second until cancelled; the port passes on when its holder leaves."""
         while True:
-            if await self._house.requests.any_open():
-                await self._look()
-            elif await self._house.leases.held_elsewhere(SERVER):
-                self._leave()
+            try:
+                await self._see_to_it()
+            except ValetkeyError as error:  # a store that is busy now is not so for ever
+                _log.warning("could not see whether pages have to be served: %s", error)
             await anyio.sleep(EVERY_SECONDS)
 
-    async def reachable(self) -> None:
-        """See to it that links can be opened. Raises CallError `unavailable`, saying what is in the way."""
-        if problem := await self._look():
+    async def reachable(self, caller: Caller) -> None:
+        """See to it that a caller's person can open links.
+
+        Raises CallError `unavailable`, saying what is in the way and what to do.
+        """
+        problem = await self._look() or await self._shut_out(caller)
+        if problem:
             raise CallError(Outcome.UNAVAILABLE, problem)
 
-    async def _look(self) -> str | None:
-        """Serve the pages, or see that somebody of ours does; returns what is in the way."""
-        async with self._lock:
-            if await self._house.leases.held_elsewhere(SERVER):
-                self._leave()
-                return None
-            return None if self._serving else await self._try()
-
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Take no more requests; what is under way is finished by the tasks we were given."""
         if self._serving:
             self._serving.stop()
             self._serving = None
 
-    async def _try(self) -> str | None:
+    async def _see_to_it(self) -> None:
+        if await self._server_runs():
+            self.leave()
+        elif await self._house.requests.any_open():
+            await self._look()
+
+    async def _server_runs(self) -> bool:
+        ground = self._house.ground
+        return await ground.leases.held(pages_at(ground.public_url))
+
+    async def _look(self) -> str | None:
+        """Serve the pages, or see that somebody of ours does; returns what is in the way."""
+        async with self._lock:
+            if await self._server_runs():
+                self.leave()
+                return None
+            return None if self._serving else await self._take()
+
+    async def _shut_out(self, caller: Caller) -> str | None:
+        """What keeps this person out of the server's pages: there, passwords come with invitations."""
+        owner = await self._house.accounts.newcomer(self._house.ground.store)
+        if owner is None or owner.principal != caller.principal or not await self._server_runs():
+            return None
+        return (
+            f"The owner of this server, `{owner.name}`, has not chosen a password yet. They run "
+            f"`valetkey people invite {owner.name}` and open the link that it prints; then call again."
+        )
+
+    async def _take(self) -> str | None:
         url = urlsplit(self._house.ground.public_url)
-        if not is_loopback(url.hostname or ""):
+        if url.scheme != "http":  # which only localhost may have
             return (
                 f"People reach this server at {self._house.ground.public_url}, and it does not run. "
                 "Its operator starts it with `valetkey serve`."
             )
         port = url.port or 80
+        for _ in range(_TRIES):
+            if await self._serves(port) or await is_ours(port, self._house.ground.keys.store_id):
+                return None
+            await anyio.sleep(_TRY_AGAIN_SECONDS)
+        return (
+            f"Port {port} of this machine, where the person's pages would be, is taken by another program. "
+            f"Stop that program, or set another `{self._setting()}` in valetkey.toml and start this again."
+        )
+
+    async def _serves(self, port: int) -> bool:
         try:
             listener = listen("127.0.0.1", port)
         except SettingsError:
-            return await self._taken(port)
+            return False
         self._serving = await serve_application(self._tasks, pages_application(self._house), listener)
-        return None
+        return True
 
-    async def _taken(self, port: int) -> str | None:
-        if await is_ours(port, self._house.ground.keys.store_id):
-            return None
-        return (
-            f"Port {port} of this machine, where the person's pages would be, is taken by another program. "
-            "Stop that program, or set another `callback_port` in valetkey.toml."
-        )
+    def _setting(self) -> str:
+        return "public_url" if self._house.ground.settings.public_url else "callback_port"

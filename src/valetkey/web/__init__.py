@@ -66,7 +66,7 @@ def routes(
         Mine(store, catalog, accounts, agents, connections, grants, browsers),
     )
     if owner_chooses:
-        rooms = (*rooms, Welcoming(store, accounts, browsers))
+        rooms = (*rooms, Welcoming(store, accounts, requests, browsers))
     return [pages.static(), *(route for room in rooms for route in room.routes(pages))]
 
 
