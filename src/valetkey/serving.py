@@ -8,8 +8,8 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
@@ -27,7 +27,9 @@ from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
 from valetkey.server.callers import RequestCallers
 from valetkey.server.elicit import HOLD_SECONDS
-from valetkey.settings import Settings, is_loopback
+from valetkey.server.endpoint import public_keys
+from valetkey.server.selection import UNDERSCORE, Selection
+from valetkey.settings import EndpointSettings, Settings, is_loopback
 from valetkey.store.leases import Leases
 from valetkey.web import routes
 
@@ -94,9 +96,10 @@ def public_url(settings: Settings, host: str, port: int) -> str:
     return f"http://localhost:{port}"
 
 
-def application(house: House, endpoint: Endpoint) -> Starlette:
-    """The ASGI application: pages, the MCP endpoint, and whether we are well."""
-    return _application([*endpoint.routes, *_pages(house), *_about(house)])
+def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
+    """The ASGI application: pages, the MCP endpoints, and whether we are well."""
+    routes = [route for endpoint in endpoints for route in endpoint.routes]
+    return _application([*routes, public_keys(house.tokens), *_pages(house), *_about(house)])
 
 
 def pages_application(house: House) -> Starlette:
@@ -144,12 +147,34 @@ def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
     )
 
 
-def endpoint_of(house: House, hold: float = HOLD_SECONDS) -> Endpoint:
-    """The MCP endpoint of a house, under the names its settings allow."""
+def endpoints_of(house: House, hold: float = HOLD_SECONDS) -> list[Endpoint]:
+    """The MCP endpoints of a house: `/mcp`, `/mcp/flat`, and those that its settings name.
+
+    Raises SettingsError for one that selects what does not exist.
+    """
+    chosen = {"": EndpointSettings(), "flat": EndpointSettings(names="underscore")}
+    return [
+        _endpoint(house, name, wanted, hold)
+        for name, wanted in {**chosen, **house.ground.settings.endpoints}.items()
+    ]
+
+
+def _endpoint(house: House, name: str, wanted: EndpointSettings, hold: float) -> Endpoint:
     callers, ground = RequestCallers(), house.ground
-    handlers = Handlers(house.calls, house.grants, house.requests, callers, ground.ids, hold)
+    selection = Selection(wanted.connectors, wanted.tools, wanted.effects, wanted.names == UNDERSCORE)
+    tools = {tool.name for tool in ground.catalog.tools}
+    selection.refuse_unknown(f"[endpoints.{name}]", set(ground.catalog.connectors), tools)
+    handlers = Handlers(
+        house.calls.only(selection.shows),
+        house.grants,
+        house.requests,
+        callers,
+        ground.ids,
+        hold,
+        spelled=selection.spelled,
+    )
     hosts = [urlsplit(ground.public_url).netloc, *ground.settings.allowed_hosts]
-    return Endpoint(handlers, callers, house.identity, house.tokens, ground.keys, hosts)
+    return Endpoint(name, handlers, callers, house.identity, house.tokens, ground.keys, hosts)
 
 
 @asynccontextmanager
@@ -237,10 +262,13 @@ async def until_signal(announce: Callable[[], None]) -> None:
 async def _up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
     """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
     await _remember_url(house)
-    endpoint = endpoint_of(house, hold)
-    async with endpoint.run(), anyio.create_task_group() as tasks:
+    endpoints = endpoints_of(house, hold)
+    async with AsyncExitStack() as stack:
+        for endpoint in endpoints:
+            await stack.enter_async_context(endpoint.run())
+        tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(house.jobs.run)
-        yield application(house, endpoint)
+        yield application(house, endpoints)
         tasks.cancel_scope.cancel()
     await sign_head(house.ground)
 

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from valetkey.errors import SettingsError
+from valetkey.model import Effect
 
 FILE = "valetkey.toml"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
@@ -107,6 +108,24 @@ class EgressSettings(_Table):
     ca_bundle: Path | None = None
 
 
+class EndpointSettings(_Table):
+    """`[endpoints.NAME]`: what `/mcp/NAME` shows of the tools, and how it spells their names."""
+
+    connectors: frozenset[str] = frozenset()
+    tools: frozenset[str] = frozenset()
+    effects: frozenset[Effect] = frozenset()
+    names: Literal["dotted", "underscore"] = "dotted"
+
+
+def _endpoint_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+        raise ValueError("is part of a URL: use a-z, 0-9 and dashes (63 at most)")
+    return text
+
+
+EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
+
+
 class Settings(_Table):
     """Everything an operator can set. Every field has its heading in docs/reference/settings.md."""
 
@@ -118,6 +137,7 @@ class Settings(_Table):
     allow_hooks: tuple[Path, ...] = ()
     hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
     egress: EgressSettings = EgressSettings()
+    endpoints: dict[EndpointName, EndpointSettings] = Field(default_factory=dict)
 
     @property
     def key_file(self) -> Path:
@@ -218,8 +238,11 @@ def _problem(error: ValidationError) -> str:
     return f"`{key}`: {_KINDS.get(first['type'], first['msg'].removeprefix('Value error, '))}"
 
 
+_TABLES: tuple[type[BaseModel], ...] = (Settings, EgressSettings, EndpointSettings)
+
+
 def _nearest(key: str) -> str:
-    known: Iterable[str] = {*Settings.model_fields, *EgressSettings.model_fields} - {"home"}
+    known: Iterable[str] = {name for table in _TABLES for name in table.model_fields} - {"home"}
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
@@ -258,6 +281,14 @@ TEMPLATE = """\
 # A token obtained this way opens only under the same override.
 # [hosts]
 # "https://gmail.googleapis.com" = "http://127.0.0.1:4101"
+
+# Endpoints that show some of the tools, at /mcp/NAME. /mcp shows all of them; /mcp/flat too,
+# with names that have no dots, for clients whose models take none.
+# [endpoints.readonly]
+# effects = ["read"]
+# connectors = ["gmail", "slack"]
+# tools = []
+# names = "underscore"
 
 # The way out. `allow` names private hosts that may be reached, each with the network that
 # its address has to lie in.

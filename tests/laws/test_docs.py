@@ -3,7 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -25,10 +25,16 @@ def headings(page: str) -> list[str]:
     return HEADING.findall(outside_code)
 
 
+def table(annotation: Any) -> type[BaseModel] | None:
+    """The table that a setting is, or that it has many of by name."""
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
 def settings(model: type[BaseModel], above: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from settings(field.annotation, f"{above}{name}.")
+        if inner := table(field.annotation):
+            yield from settings(inner, f"{above}{name}.")
         elif name not in NOT_IN_THE_FILE:
             yield above + name
 

@@ -45,6 +45,9 @@ CLIENTS = {
 NOTES = f'manifests = ["{Path(__file__).parent / "connectors"}"]'
 """The setting that adds the tests' own connector, `notes`, at the strict provider."""
 
+PASTED = f'manifests = ["{Path(__file__).parent / "manifests"}"]'
+"""The setting that adds the three connectors whose secrets are pasted: `keyed`, `beared`, `basic_auth`."""
+
 
 @dataclass(slots=True)
 class Town:
@@ -105,6 +108,7 @@ class Town:
         elicited: ElicitationFnT | None = None,
         *,
         mode: str = "auto",
+        at: str = "/mcp",
         heard: MessageHandlerFnT | None = None,
     ) -> AsyncIterator[Client]:
         """The SDK's client, attached with a token. Without `elicited` it declares no elicitation.
@@ -114,16 +118,18 @@ class Town:
         headers = {"Authorization": f"Bearer {token}"}
         with anyio.fail_after(30):
             async with httpx2.AsyncClient(headers=headers, timeout=30, trust_env=False) as http:
-                transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
+                transport = streamable_http_client(f"{self.url}{at}", http_client=http)
                 agent = Client(transport, elicitation_callback=elicited, mode=mode, message_handler=heard)
                 async with agent as client:
                     yield client
 
     @asynccontextmanager
-    async def wire(self, token: str, capabilities: Mapping[str, Json] = ELICITS) -> AsyncIterator[Wire]:
+    async def wire(
+        self, token: str, capabilities: Mapping[str, Json] = ELICITS, *, at: str = "/mcp"
+    ) -> AsyncIterator[Wire]:
         """A client that writes the protocol by hand, and sees each leg of a call."""
         async with httpx2.AsyncClient(timeout=20, trust_env=False) as http:
-            yield Wire(http, self.url, token, capabilities)
+            yield Wire(http, self.url, token, capabilities, at)
 
     def approving(self, name: str, account: str) -> ElicitationFnT:
         """Somebody who opens the link they are shown, and says yes to everything, before they answer."""

@@ -13,12 +13,13 @@ ELICITS: dict[str, Any] = {"elicitation": {"url": {}}}
 
 @dataclass(slots=True)
 class Wire:
-    """One client with one token. `capabilities` are those it declares."""
+    """One client with one token. `capabilities` are those it declares; `at` is its endpoint."""
 
     http: httpx2.AsyncClient
     url: str
     token: str
     capabilities: Mapping[str, Any] = field(default_factory=lambda: ELICITS)
+    at: str = "/mcp"
 
     def body(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a whole request."""
@@ -55,8 +56,8 @@ class Wire:
         """Send any body (bytes as they are) under any headers."""
         if isinstance(body, bytes):
             headers = {**headers, "Content-Type": "application/json"}
-            return await self.http.post(f"{self.url}/mcp", content=body, headers=headers)
-        return await self.http.post(f"{self.url}/mcp", json=body, headers=headers)
+            return await self.http.post(f"{self.url}{self.at}", content=body, headers=headers)
+        return await self.http.post(f"{self.url}{self.at}", json=body, headers=headers)
 
 
 def text(result: Mapping[str, Any] | types.CallToolResult) -> str:

@@ -1,6 +1,6 @@
 """The path of every tool call. Read this first: it is the list of what can stop one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from valetkey.audit import Audit, Record
 from valetkey.calls.policy import Policy
@@ -27,6 +27,12 @@ class Calls:
     ) -> None:
         self.catalog, self._audit, self._policy = catalog, audit, policy
         self._needs, self._connections, self._egress = needs, connections, egress
+
+    def only(self, shows: Callable[[Tool], bool]) -> "Calls":
+        """Return the calls of an endpoint that shows only some of the tools: no other can be called there."""
+        return Calls(
+            self.catalog.only(shows), self._audit, self._policy, self._needs, self._connections, self._egress
+        )
 
     async def perform(self, caller: Caller, name: str, arguments: Json, call: CallId) -> dict[str, Json]:
         """Carry out one tool call for its caller, or raise the CallError that says why not.

@@ -24,9 +24,14 @@ class Identity:
     def __init__(self, tokens: Tokens, sessions: Sessions) -> None:
         self._tokens, self._sessions = tokens, sessions
 
-    async def of_token(self, token: str) -> Identified:
-        """Return who a bearer token speaks for. Raises Unauthenticated 401, or 403 without a person."""
+    async def of_token(self, token: str, resource: str | None = None) -> Identified:
+        """Return who a bearer token speaks for, at one endpoint if `resource` names one.
+
+        Raises Unauthenticated 401, or 403 without a person.
+        """
         claims = self._tokens.verified(token)
+        if resource is not None and not self._tokens.opens(claims, resource):
+            raise Unauthenticated("this token is for another endpoint")
         session = await self._sessions.read(claims.sid)
         if session is None:
             raise Unauthenticated("this token's session has ended")

@@ -85,12 +85,19 @@ class Tokens:
     def _checked(self, token: str) -> Claims:
         try:
             decoded = jwt.decode(token, self._accepted, algorithms=[_ALGORITHM])
-            _registry(self.issuer, self.resource, self._clock.now() // 1000).validate(decoded.claims)
+            _registry(self.issuer, self._clock.now() // 1000).validate(decoded.claims)
         except (JoseError, ValueError, TypeError, KeyError):
             raise Unauthenticated("this token is not valid here, or no longer") from None
         if decoded.header.get("typ") != _TYPE:
             raise Unauthenticated("this is not an access token")
-        return _claims(decoded.claims)
+        claims = _claims(decoded.claims)
+        if claims.resource != self.resource and not claims.resource.startswith(f"{self.resource}/"):
+            raise Unauthenticated("this token is for another place")
+        return claims
+
+    def opens(self, claims: Claims, resource: str) -> bool:
+        """Whether a token opens an endpoint: one for `/mcp` opens all, one for `/mcp/NAME` that one."""
+        return claims.resource in {self.resource, resource}
 
     def jwks(self) -> dict[str, Json]:
         """The public keys (RFC 7517 section 5), for anybody who wants to verify our tokens."""
@@ -101,12 +108,12 @@ def _key_set(keys: tuple[ServerKey, ...]) -> KeySet:
     return KeySet([OKPKey.import_key({**_public(key)}) for key in keys])
 
 
-def _registry(issuer: str, resource: str, now: int) -> jwt.JWTClaimsRegistry:
+def _registry(issuer: str, now: int) -> jwt.JWTClaimsRegistry:
     return jwt.JWTClaimsRegistry(
         now=now,
         leeway=_SKEW_SECONDS,
         iss={"essential": True, "value": issuer},
-        aud={"essential": True, "value": resource},
+        aud={"essential": True},
         exp={"essential": True},
         client_id={"essential": True},
         sid={"essential": True},

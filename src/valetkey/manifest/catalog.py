@@ -1,6 +1,6 @@
 """All connectors and tools of this installation, by name. What a manifest may say is in `schema`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -33,8 +33,12 @@ class Catalog:
     def of(cls, connectors: Sequence[Connector]) -> "Catalog":
         """Return the catalog of connectors whose names do not collide."""
         tools = sorted((tool for c in connectors for tool in c.tools.values()), key=lambda tool: tool.name)
-        names = {name: tool for tool in tools for name in (tool.name, tool.name.replace(".", "_"))}
-        return cls(MappingProxyType({c.name: c for c in connectors}), tuple(tools), names)
+        return cls(MappingProxyType({c.name: c for c in connectors}), tuple(tools), _named(tools))
+
+    def only(self, shows: Callable[[Tool], bool]) -> "Catalog":
+        """Return the catalog of those tools alone that `shows` says yes to; the connectors stay."""
+        tools = tuple(tool for tool in self.tools if shows(tool))
+        return Catalog(self.connectors, tools, _named(tools))
 
     def knows(self, name: str) -> bool:
         """Whether there is a tool of that name."""
@@ -47,3 +51,8 @@ class Catalog:
         meant = nearest(name[:100], self._by_name)
         hint = f" Did you mean `{meant}`?" if meant else ""
         raise CallError(Outcome.NOT_FOUND, f"There is no tool of that name.{hint}")
+
+
+def _named(tools: Iterable[Tool]) -> dict[str, Tool]:
+    """Tools by both spellings of their names, which the loader has seen not to collide."""
+    return {name: tool for tool in tools for name in (tool.name, tool.name.replace(".", "_"))}

@@ -18,12 +18,13 @@ from valetkey.identity.tokens import SCOPE
 class Door:
     """Lets a request through with its caller in the SDK's context, where the handlers read it."""
 
-    def __init__(self, app: ASGIApp, identity: Identity, metadata_url: str) -> None:
-        self._app, self._identity, self._metadata_url = AuthContextMiddleware(app), identity, metadata_url
+    def __init__(self, app: ASGIApp, identity: Identity, resource: str, metadata_url: str) -> None:
+        self._app, self._identity = AuthContextMiddleware(app), identity
+        self._resource, self._metadata_url = resource, metadata_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            found = await self._identity.of_token(_bearer(Headers(scope=scope)))
+            found = await self._identity.of_token(_bearer(Headers(scope=scope)), self._resource)
             _allowed(found)
         except Unauthenticated as refused:
             await self._refusal(refused)(scope, receive, send)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
@@ -19,13 +18,15 @@ from valetkey.server.handlers import Handlers
 from valetkey.vault import KeyRing
 
 _METADATA = "/.well-known/oauth-protected-resource"
+ANYBODY = {"Access-Control-Allow-Origin": "*"}
 
 
 class Endpoint:
-    """The server at `/mcp`: `routes` to mount, `run` to keep open while it serves."""
+    """The server at `/mcp`, or at `/mcp/NAME`: `routes` to mount, `run` to keep open while it serves."""
 
     def __init__(
         self,
+        name: str,
         handlers: Handlers,
         callers: Callers,
         identity: Identity,
@@ -33,20 +34,19 @@ class Endpoint:
         keys: KeyRing,
         allowed_hosts: list[str],
     ) -> None:
-        self._tokens = tokens
-        server = build(handlers, callers, keys, tokens.issuer)
+        self._path = f"{PATH}/{name}" if name else PATH
+        self._resource = tokens.issuer + self._path
         security = TransportSecuritySettings(allowed_hosts=allowed_hosts, allowed_origins=[tokens.issuer])
-        self._eras = Eras(server, security)
-        metadata_url = f"{tokens.issuer}{_METADATA}{urlsplit(tokens.resource).path}"
-        self._app = Door(self._eras, identity, metadata_url)
+        self._eras = Eras(build(handlers, callers, keys, self._resource), security)
+        metadata_url = f"{tokens.issuer}{_METADATA}{self._path}"
+        self._app = Door(self._eras, identity, self._resource, metadata_url)
 
     @property
     def routes(self) -> list[Route]:
-        """The endpoint, its metadata (RFC 9728) and the public keys of our tokens (RFC 7517)."""
+        """The endpoint and its metadata (RFC 9728)."""
         return [
-            Route(PATH, endpoint=self._app),
-            Route(_METADATA + PATH, endpoint=self._metadata),
-            Route("/.well-known/jwks.json", endpoint=self._jwks),
+            Route(self._path, endpoint=self._app),
+            Route(_METADATA + self._path, endpoint=self._metadata),
         ]
 
     @asynccontextmanager
@@ -56,12 +56,18 @@ class Endpoint:
 
     async def _metadata(self, _: Request) -> JSONResponse:
         about = {
-            "resource": self._tokens.resource,
+            "resource": self._resource,
             "resource_name": "Valetkey",
             "scopes_supported": [SCOPE],
             "bearer_methods_supported": ["header"],
         }
-        return JSONResponse(about, headers={"Access-Control-Allow-Origin": "*"})
+        return JSONResponse(about, headers=ANYBODY)
 
-    async def _jwks(self, _: Request) -> JSONResponse:
-        return JSONResponse(self._tokens.jwks(), headers={"Access-Control-Allow-Origin": "*"})
+
+def public_keys(tokens: Tokens) -> Route:
+    """The route of the public keys of our tokens (RFC 7517)."""
+
+    async def jwks(_: Request) -> JSONResponse:
+        return JSONResponse(tokens.jwks(), headers=ANYBODY)
+
+    return Route("/.well-known/jwks.json", endpoint=jwks)

@@ -39,7 +39,8 @@ async def _always(_: Caller) -> None:
 class Handlers:
     """The two handlers of the server, and the listing prepared once.
 
-    `reachable` raises CallError when this caller's person could not open a link now.
+    `spelled` gives a tool's name as it is listed; calls may use either spelling. `reachable` raises
+    CallError when this caller's person could not open a link now.
     """
 
     def __init__(
@@ -51,16 +52,17 @@ class Handlers:
         ids: Ids,
         hold: float = HOLD_SECONDS,
         *,
+        spelled: Callable[[str], str] = str,
         reachable: Callable[[Caller], Awaitable[None]] = _always,
     ) -> None:
         self._calls, self._grants, self._requests = calls, grants, requests
         self._callers, self._ids, self._hold, self._reachable = callers, ids, hold, reachable
-        self._listed = {tool.name: _listed(tool) for tool in calls.catalog.tools}
+        self._listed = {tool.name: _listed(tool, spelled(tool.name)) for tool in calls.catalog.tools}
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """The schema of a tool's arguments, so that a call need not run the whole listing."""
-        tool = self._listed.get(name)
-        return tool.input_schema if tool else None
+        catalog = self._calls.catalog
+        return catalog.tool(name).input_schema if catalog.knows(name) else None
 
     async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """List every tool but those this caller's person has refused it."""
@@ -177,10 +179,10 @@ def _in_vain(waited: AccessRequest | None, need: NeedsPerson) -> bool:
     return waited is not None and waited.state == "met" and waited.outcome == need.outcome
 
 
-def _listed(tool: Tool) -> types.Tool:
+def _listed(tool: Tool, name: str) -> types.Tool:
     hints = types.ToolAnnotations.model_validate({"title": tool.title, **tool.annotations})
     return types.Tool(
-        name=tool.name,
+        name=name,
         title=tool.title,
         description=tool.description,
         input_schema=tool.input_schema,
