@@ -25,12 +25,12 @@ class Identity:
         self._tokens, self._sessions = tokens, sessions
 
     async def of_token(self, token: str, resource: str | None = None) -> Identified:
-        """Return who a bearer token speaks for, at one endpoint if `resource` names one.
+        """Return who a bearer token speaks for at the endpoint `resource`; without one, everywhere.
 
         Raises Unauthenticated 401, or 403 without a person.
         """
         claims = self._tokens.verified(token)
-        if resource is not None and not self._tokens.opens(claims, resource):
+        if not self._tokens.opens(claims, resource or self._tokens.resource):
             raise Unauthenticated("this token is for another endpoint")
         session = await self._sessions.read(claims.sid)
         if session is None:

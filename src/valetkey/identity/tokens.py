@@ -5,6 +5,7 @@ A token is half of a credential; the other half is its session's row, which `Ide
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 
 from joserfc import jwt
@@ -91,7 +92,7 @@ class Tokens:
         if decoded.header.get("typ") != _TYPE:
             raise Unauthenticated("this is not an access token")
         claims = _claims(decoded.claims)
-        if claims.resource != self.resource and not claims.resource.startswith(f"{self.resource}/"):
+        if not re.fullmatch(rf"{re.escape(self.resource)}(/[a-z0-9-]+)?", claims.resource):
             raise Unauthenticated("this token is for another place")
         return claims
 
