@@ -18,6 +18,8 @@ from valetkey.calls.policy import Policy
 from valetkey.connections import Connections, Flows, Registrations
 from valetkey.connections.connect import Connecting
 from valetkey.connections.endpoint import TokenEndpoint
+from valetkey.connections.keeping import Keeping
+from valetkey.connections.pasting import Pasting
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.renewal import Renewal
 from valetkey.connections.revoke import Revocation
@@ -30,8 +32,8 @@ from valetkey.identity.tokens import PATH
 from valetkey.jobs import Jobs
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness, SystemClock
-from valetkey.needs import Answers, Needs, Requests
-from valetkey.people import Accounts, Agents, Sessions
+from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Requests, Trips
+from valetkey.people import Accounts, Agents, Sessions, Tries
 from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.leases import Leases
@@ -75,6 +77,7 @@ class House:
     connections: Connections
     grants: Grants
     requests: Requests
+    reading: Reading
     answers: Answers
     calls: Calls
     jobs: Jobs
@@ -148,6 +151,7 @@ def _house(ground: Ground, issuer: str) -> House:
         Requests(store, keys, audit, ids, clock, ground.public_url),
     )
     policy, needs = Policy(store, agents), Needs(connections, grants, requests)
+    parts = Parts(store, ground.catalog, connections)
     return House(
         ground=ground,
         accounts=Accounts(store, keys, ids, clock, ground.randomness),
@@ -158,10 +162,20 @@ def _house(ground: Ground, issuer: str) -> House:
         connections=connections,
         grants=grants,
         requests=requests,
-        answers=Answers(store, ground.catalog, ground.egress, audit, connections, grants, requests, agents),
+        reading=Reading(store, ground.egress, connections, parts, agents),
+        answers=_answers(ground, connections, grants, requests, parts),
         calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress),
         jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, ground.leases),
     )
+
+
+def _answers(
+    ground: Ground, connections: Connections, grants: Grants, requests: Requests, parts: Parts
+) -> Answers:
+    store, audit, tries = ground.store, ground.audit, Tries(ground.store, ground.clock)
+    trips = Trips(store, ground.catalog, ground.egress, audit, connections, requests, parts)
+    pasted = PastedSecrets(store, ground.keys, audit, connections.pasting, tries)
+    return Answers(store, connections, grants, requests, parts, trips, pasted)
 
 
 def _connections(ground: Ground) -> Connections:
@@ -171,14 +185,13 @@ def _connections(ground: Ground) -> Connections:
     registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
     revocation = Revocation(store, vault, sets, rows, registrations, endpoint, egress, audit, ground.catalog)
     renewal = Renewal(store, sets, rows, registrations, endpoint, revocation, audit, clock, randomness)
-    overridden = egress.overridden
+    keeping, overridden = Keeping(vault, egress, rows, sets, ids), egress.overridden
     return Connections(
         rows=rows,
         registrations=registrations,
         flows=Flows(store, vault, ids, clock, randomness, ground.public_url),
-        connecting=Connecting(
-            store, vault, egress, endpoint, registrations, rows, sets, audit, ids, clock, tasks
-        ),
+        connecting=Connecting(store, vault, keeping, endpoint, registrations, rows, sets, clock, tasks),
+        pasting=Pasting(keeping, clock),
         refresher=Refresher(
             store, sets, renewal, clock, tasks, owner=ground.leases.owner, overridden=overridden
         ),

@@ -160,12 +160,13 @@ class Connection:
     """One principal's link to one account at one connector.
 
     `scopes` is what the provider granted, not what was asked. `reason` says why `needs_reauth`.
+    `registration` is None where the person pasted a secret, which takes no client of ours.
     """
 
     id: str
     principal: Principal
     connector: str
-    registration: str
+    registration: str | None
     state: ConnectionState
     token_set: str
     scopes: frozenset[str]
@@ -176,7 +177,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """The secrets behind a connection, and where they may go.
+    """The secrets behind a connection, and where they may go. A pasted secret is `access` alone.
 
     `origins` are the scheme-and-authority strings (`https://slack.com`) this set may ever be sent
     to; `overridden` says whether `[hosts]` replaced any of them when it was obtained. Both times
@@ -189,7 +190,7 @@ class TokenSet:
     expires_at: int | None
     scopes: frozenset[str]
     origins: frozenset[str]
-    registration: str
+    registration: str | None
     connectors: frozenset[str]
     overridden: bool = False
 

@@ -142,6 +142,7 @@ def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
         connections=house.connections,
         grants=house.grants,
         requests=house.requests,
+        reading=house.reading,
         answers=house.answers,
         owner_chooses=owner_chooses,
     )

@@ -10,7 +10,7 @@ from tests.egress.conftest import API, ELSEWHERE
 from tests.egress.hostile import Hostile
 from valetkey.egress import Credential, Egress, Outgoing, Rules, origin_of
 from valetkey.egress.permit import headers, split
-from valetkey.errors import EgressRefused
+from valetkey.errors import EgressError, EgressRefused
 from valetkey.model import Secret
 
 ADDRESSES_IN_DISGUISE = [
@@ -271,6 +271,47 @@ def test_the_caller_cannot_set_a_header_that_the_credential_sets(name: str) -> N
 def test_not_even_a_credential_sets_framing_cookies_or_hops(name: str) -> None:
     with pytest.raises(EgressRefused):
         headers(Outgoing("GET", API), Credential({name: Secret("x")}, frozenset({API}), 1))
+
+
+KEY = Credential({}, frozenset({API}), 1, {"api_key": Secret("a b&c=d/é")})
+
+
+@pytest.mark.parametrize(
+    ("target", "arrives"),
+    [("/x", b"/x?api_key="), ("/x?y=1", b"/x?y=1&api_key="), ("/x?", b"/x?&api_key="), ("", b"/?api_key=")],
+)
+async def test_a_key_for_the_query_is_put_on_last_and_cannot_break_out(
+    egress: Egress, upstream: Hostile, target: str, arrives: bytes
+) -> None:
+    await egress.send(Outgoing("GET", API + target), origins=frozenset({API}), credential=KEY)
+    assert upstream.requests[0].split(b" ")[1] == arrives + b"a%20b%26c%3Dd%2F%C3%A9"
+
+
+@pytest.mark.parametrize(
+    "query", ["api_key=mine", "x=1&api_key", "api%5Fkey=mine", "API=1&api_key=", "x;api_key=1&api_key=2"]
+)
+async def test_the_caller_cannot_set_a_parameter_that_the_credential_sets(
+    egress: Egress, upstream: Hostile, query: str
+) -> None:
+    with pytest.raises(EgressRefused, match="only a credential") as caught:
+        await egress.send(Outgoing("GET", f"{API}/x?{query}"), origins=frozenset({API}), credential=KEY)
+    assert "mine" not in str(caught.value)
+    assert upstream.connections == 0
+
+
+async def test_a_key_for_the_query_shows_in_no_error_and_no_log(
+    egress: Egress, upstream: Hostile, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    key = Credential({}, frozenset({API}), 1, {"api_key": Secret("canary-1")})
+    for path in ("/not-gzip", "/redirect-302", "/two-encodings"):
+        with pytest.raises(EgressError) as caught:
+            await egress.send(Outgoing("GET", API + path), origins=frozenset({API}), credential=key)
+        error = caught.value
+        assert "canary-1" not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
+    assert all(b"canary-1" in request for request in upstream.requests)
+    assert "canary-1" not in caplog.text
+    assert "canary-1" not in repr(key)
 
 
 async def test_what_arrives_is_the_callers_headers_ours_and_the_credential(

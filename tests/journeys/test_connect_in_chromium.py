@@ -47,7 +47,7 @@ class Screen:
             else []
         )
         caller = Caller(self.ana.principal, Actor(agent.id), "ses_of_the_agent")
-        request = await house.requests.find_or_make(caller, tool, outcome, about[0].id if about else None)
+        request = await house.requests.find_or_make(caller, (tool,), outcome, about[0].id if about else None)
         return house.requests.link(request)
 
     async def sign_in(self) -> None:

@@ -32,7 +32,7 @@ async def requests(store: SqliteStore, vault: Vault, audit: Audit, ids: Ids, clo
 
 
 async def _made(requests: Requests, caller: Caller = ANA, tool: str = TOOL) -> AccessRequest:
-    return await requests.find_or_make(caller, tool, Outcome.NOT_CONNECTED)
+    return await requests.find_or_make(caller, (tool,), Outcome.NOT_CONNECTED)
 
 
 async def _settle(store: SqliteStore, requests: Requests, request: AccessRequest, state: str) -> None:
@@ -60,8 +60,8 @@ async def test_another_person_agent_tool_or_lack_is_another_need(requests: Reque
         await _made(requests, other_agent),
         await _made(requests, other_issuer),
         await _made(requests, tool="gmail.send_message"),
-        await requests.find_or_make(ANA, TOOL, Outcome.RECONNECT, "con_1"),
-        await requests.find_or_make(ANA, TOOL, Outcome.RECONNECT, "con_2"),
+        await requests.find_or_make(ANA, (TOOL,), Outcome.RECONNECT, "con_1"),
+        await requests.find_or_make(ANA, (TOOL,), Outcome.RECONNECT, "con_2"),
     ]
     assert len({request.id for request in made}) == len(made)
 

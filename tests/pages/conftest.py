@@ -23,7 +23,7 @@ class Counter:
 
     def __init__(self) -> None:
         self.sent: list[Form] = []
-        self.form_to: str | None = None
+        self.form_to: tuple[str, ...] = ()
 
     async def show(self, visit: Visit) -> Response:
         return visit.page(

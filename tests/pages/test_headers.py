@@ -43,7 +43,7 @@ async def test_a_redirect_has_every_header(browser: Browser) -> None:
 
 
 async def test_a_form_may_lead_to_the_one_origin_it_redirects_to(browser: Browser, counter: Counter) -> None:
-    counter.form_to = "https://accounts.google.com/o/oauth2/v2/auth?client_id=x"
+    counter.form_to = ("https://accounts.google.com/o/oauth2/v2/auth?client_id=x",)
     page = await browser.open("/signin")
     assert page.response.headers["content-security-policy"] == f"{POLICY} https://accounts.google.com"
 
@@ -59,7 +59,7 @@ async def test_only_static_files_are_kept_by_browsers(browser: Browser) -> None:
 
 
 def test_an_origin_elsewhere_is_never_more_than_an_origin() -> None:
-    policy = page_headers("https://evil.example/;script-src *")["Content-Security-Policy"]
+    policy = page_headers(["https://evil.example/;script-src *"])["Content-Security-Policy"]
     assert policy.endswith("form-action 'self' https://evil.example")
 
 

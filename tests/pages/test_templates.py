@@ -37,7 +37,7 @@ def test_every_form_posts_and_carries_its_stamp(name: str) -> None:
 def test_every_field_one_sees_has_a_label(name: str) -> None:
     for field in re.findall(r"<input\b[^>]*>", text(name)):
         hidden = 'type="hidden"' in field or 'aria-hidden="true"' in field
-        found = re.search(r'\sid="(\w+)"', field)
+        found = re.search(r'\sid="([^"]+)"', field)
         wrapped = re.search(rf"<label\b(?:(?!</label>).)*{re.escape(field)}", text(name), re.DOTALL)
         assert hidden or wrapped or (found and f'for="{found[1]}"' in text(name)), f"{name}: {field}"
 

@@ -36,7 +36,7 @@ class Street:
         async with self.town.house.ground.store.transaction() as tx:
             actor = await self.town.house.agents.named(tx, agent)
         caller = Caller(self.ana.principal, Actor(actor.id), "ses_of_the_agent")
-        return await self.town.house.requests.find_or_make(caller, tool, outcome, connection)
+        return await self.town.house.requests.find_or_make(caller, (tool,), outcome, connection)
 
     def page(self, request: AccessRequest) -> str:
         """The path of a request's page."""

@@ -101,6 +101,7 @@ async def test_every_route_that_takes_a_form_is_in_this_table(street: Street) ->
         connections=house.connections,
         grants=house.grants,
         requests=house.requests,
+        reading=house.reading,
         answers=house.answers,
     )
     doors = {route.path: route.endpoint for route in found if isinstance(route.endpoint, Door)}

@@ -8,6 +8,7 @@ from valetkey.assemble import DEFAULT_PORT, House, head_file, opened
 from valetkey.audit.checkpoint import contradiction
 from valetkey.audit.head import read_head, untrusted
 from valetkey.cli.registrations import refusal
+from valetkey.connections import providers
 from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import SECOND, Json
@@ -125,7 +126,8 @@ async def _registrations(house: House) -> list[Check]:
     found = await house.connections.registrations.all(house.ground.store)
     checks = [_registration(one.name, one.provider, house) for one in found]
     known = {one.provider for one in found}
-    for provider in sorted({one.provider for one in house.ground.catalog.connectors.values()} - known):
+    wanted = providers(house.ground.catalog.connectors.values())
+    for provider in (one for one in wanted if one not in known):
         to_do = f"`valetkey registrations add {provider} --client-id …`, or leave its connectors unused"
         checks.append(Check("warn", "registration", f"none at {provider}", to_do))
     return checks

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from valetkey.connections.authorize import Flows, Params, Trip, TurnedAway
 from valetkey.connections.connect import Confirming, Connecting
 from valetkey.connections.credentials import ConnectionCredentials
+from valetkey.connections.pasting import NotTaken, Pasting, Tried, Typed
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.registrations import Registrations, providers
 from valetkey.connections.revoke import AtProvider, Revocation, Revoked
@@ -25,6 +26,7 @@ class Connections:
     registrations: Registrations
     flows: Flows
     connecting: Connecting
+    pasting: Pasting
     refresher: Refresher
     revocation: Revocation
 
@@ -39,10 +41,14 @@ __all__ = [
     "ConnectionCredentials",
     "Connections",
     "Flows",
+    "NotTaken",
     "Params",
+    "Pasting",
     "Registrations",
     "Revoked",
+    "Tried",
     "Trip",
     "TurnedAway",
+    "Typed",
     "providers",
 ]

@@ -3,28 +3,24 @@
 Until the person says that the account is theirs the connection is `confirming`: sealed, unused.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from anyio.abc import TaskGroup
 
-from valetkey.audit import Audit
 from valetkey.connections.answer import Answer
 from valetkey.connections.authorize import Trip
 from valetkey.connections.detached import Flight
 from valetkey.connections.endpoint import TokenEndpoint
+from valetkey.connections.keeping import PENDING, Keeping
 from valetkey.connections.registrations import Registrations
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
-from valetkey.egress import Credential, Egress, Outgoing
 from valetkey.errors import CallError, EgressError, OAuthRefused, PageError
-from valetkey.manifest import Account, Connector, whoami
-from valetkey.manifest.replies import Reply
-from valetkey.manifest.requests import Request
-from valetkey.model import Clock, Connection, ConnectionState, Ids, Json, Principal, Secret, TokenSet
+from valetkey.manifest import Connector
+from valetkey.model import Clock, Connection, ConnectionState, Json, Principal, TokenSet
 from valetkey.store import Reads, Store, Transaction
 from valetkey.vault import Vault
-
-PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +38,17 @@ class Connecting:
         self,
         store: Store,
         vault: Vault,
-        egress: Egress,
+        keeping: Keeping,
         endpoint: TokenEndpoint,
         registrations: Registrations,
         rows: Rows,
         sets: TokenSets,
-        audit: Audit,
-        ids: Ids,
         clock: Clock,
         tasks: TaskGroup,
     ) -> None:
-        self._store, self._vault, self._egress, self._endpoint = store, vault, egress, endpoint
-        self._registrations, self._rows, self._sets, self._audit = registrations, rows, sets, audit
-        self._ids, self._clock, self._tasks = ids, clock, tasks
+        self._store, self._vault, self._keeping, self._endpoint = store, vault, keeping, endpoint
+        self._registrations, self._rows, self._sets = registrations, rows, sets
+        self._clock, self._tasks = clock, tasks
 
     async def arrive(
         self, trip: Trip, principal: Principal, connector: Connector, asked: frozenset[str], redirect_uri: str
@@ -82,8 +76,9 @@ class Connecting:
             connector, client, code=trip.code, verifier=trip.verifier, redirect_uri=redirect_uri
         )
         tokens = self._tokens(answer, connector, client.name, asked, sent)
-        connection = await self._sealed(tokens, principal, connector, trip)
-        return await self._named(connection, connector, tokens)
+        async with self._store.transaction() as tx:  # durable before anybody is asked whose it is
+            new = await self._keeping.seal(tx, tokens, principal, connector, trip.request, trip.luggage)
+        return await self._named(new, connector, tokens)
 
     def _tokens(
         self, answer: Answer, connector: Connector, client: str, asked: frozenset[str], sent: int
@@ -97,59 +92,25 @@ class Connecting:
             origins=connector.origins,
             registration=client,
             connectors=frozenset({connector.name}),
-            overridden=self._egress.overridden(connector.origins),
+            overridden=self._keeping.overridden(connector),
         )
-
-    async def _sealed(
-        self, tokens: TokenSet, principal: Principal, connector: Connector, trip: Trip
-    ) -> Connection:
-        connection = Connection(
-            id=self._ids.new("con"),
-            principal=principal,
-            connector=connector.name,
-            registration=tokens.registration,
-            state=ConnectionState.PENDING,
-            token_set=self._ids.new("tok"),
-            scopes=tokens.scopes,
-        )
-        async with self._store.transaction() as tx:
-            receipt = await self._sets.put(tx, connection.token_set, tokens)
-            await self._rows.insert(tx, connection)
-            await self._vault.put(
-                tx, PENDING, connection.id, {"request": trip.request, "luggage": trip.luggage}
-            )
-            state = ConnectionState.CONFIRMING
-            await self._rows.to(tx, connection, state, by="person", facts=receipt.facts())
-        return replace(connection, state=state)
 
     async def _named(self, connection: Connection, connector: Connector, tokens: TokenSet) -> Connection:
-        account = await self._whoami(connector, tokens)
+        account = await self._keeping.account(connector, tokens)
         if account is None:
             return connection
         async with self._store.transaction() as tx:
-            await self._rows.set_account(tx, connection.id, account.id, account.label)
-        return replace(connection, account=self._rows.account_digest(account.id), label=account.label)
+            return await self._keeping.name(tx, connection, account)
 
-    async def _whoami(self, connector: Connector, tokens: TokenSet) -> Account | None:
-        header = {"Authorization": Secret(f"Bearer {tokens.access.reveal()}")}
-        credential = Credential(header, tokens.origins, 1)
-
-        async def send(request: Request) -> Reply:
-            return await self._egress.send(Outgoing(*request), origins=tokens.origins, credential=credential)
-
-        return await whoami(connector, send)
-
-    async def confirming(self, request: str, principal: Principal) -> Confirming:
-        """Return the connection that waits for a person's word on an access request.
-
-        Raises PageError 404 when there is none.
-        """
+    async def waiting(
+        self, request: str, principal: Principal, connectors: Collection[str]
+    ) -> Confirming | None:
+        """Return the newest connection to one of the connectors that an access request waits to confirm."""
         for connection in await self._rows.in_state(principal, ConnectionState.CONFIRMING):
             content = (await self._vault.open(self._store, PENDING, connection.id)).content
-            if content["request"] == request:
+            if content["request"] == request and connection.connector in connectors:
                 return Confirming(await self._rows.labelled(self._store, connection), content["luggage"])
-        text = "There is no connection waiting for you here. Open the link again."
-        raise PageError(404, "Nothing to confirm", text)
+        return None
 
     async def replaced(self, db: Reads, connection: Connection, about: str | None) -> Connection | None:
         """Return the person's earlier connection to the same account, which this one would renew.

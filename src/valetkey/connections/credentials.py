@@ -1,12 +1,12 @@
 """What egress puts on a request for a connection: its token, opened and fresh, bound to its origins."""
 
+from valetkey.connections.presenting import credential
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.renewal import reconnect
-from valetkey.connections.tokensets import Forgotten, Held, OriginsChanged
+from valetkey.connections.tokensets import Forgotten, OriginsChanged
 from valetkey.egress import Credential
 from valetkey.errors import IntegrityError
 from valetkey.manifest import Connector
-from valetkey.model import Secret
 
 
 class ConnectionCredentials:
@@ -31,9 +31,4 @@ class ConnectionCredentials:
         except IntegrityError:
             await self._refresher.damaged(self._token_set)
             raise reconnect(self._connector) from None
-        return _credential(held)
-
-
-def _credential(held: Held) -> Credential:
-    header = {"Authorization": Secret(f"Bearer {held.tokens.access.reveal()}")}
-    return Credential(header, held.tokens.origins, held.version)
+        return credential(self._connector, held.tokens, held.version)

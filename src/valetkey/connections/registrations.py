@@ -70,8 +70,8 @@ class Registrations:
 
 
 def providers(connectors: Iterable[Connector]) -> list[str]:
-    """The names a registration's provider can have."""
-    return sorted({connector.provider for connector in connectors})
+    """The names a registration's provider can have; where a secret is pasted there is none to register at."""
+    return sorted({connector.provider for connector in connectors if connector.pasted is None})
 
 
 def _registration(row: Row, secret: Secret | None) -> Registration:

@@ -122,7 +122,7 @@ class Renewal:
         raise CallError(Outcome.UNAVAILABLE, text, retry_after=seconds)
 
     async def _ask(self, held: Held, connector: Connector, lease: Lease) -> Answer:
-        name, now = held.tokens.registration, self._clock.now()
+        name, now = _registration(held), self._clock.now()
         if now > lease.until - HARD_SECONDS * SECOND:
             raise EgressUnreachable("this process was held up for too long to refresh within its lease")
         if now < self._shut.get(name, 0):
@@ -190,7 +190,7 @@ class Renewal:
         values = (now + wait, failures.count, failures.since, intent, held.id, lease.owner, lease.until)
         async with self._store.transaction() as tx:
             if verdict is Verdict.OPERATOR:
-                await self._shut_out(tx, held.tokens.registration, error, now + wait)
+                await self._shut_out(tx, _registration(held), error, now + wait)
             return wait if await tx.run(_LATER, *values) else None
 
     async def _shut_out(self, tx: Transaction, registration: str, error: Refusal, until: int) -> None:
@@ -216,6 +216,11 @@ def _renewed(old: TokenSet, answer: Answer, sent: int) -> TokenSet:
         expires_at=None if answer.lasts is None else sent + answer.lasts,
         scopes=old.scopes if answer.scopes is None else answer.scopes,
     )
+
+
+def _registration(held: Held) -> str:
+    """What is refreshed came of a registration: a pasted secret has no refresh token."""
+    return held.tokens.registration or ""
 
 
 def _code(error: Refusal) -> str:

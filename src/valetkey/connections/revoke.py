@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from valetkey.audit import Audit
-from valetkey.connections.connect import PENDING
 from valetkey.connections.endpoint import TokenEndpoint, oauth2
+from valetkey.connections.keeping import PENDING
 from valetkey.connections.registrations import Registrations
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
@@ -102,6 +102,8 @@ class Revocation:
     ) -> Revoked:
         if connector is None or tokens is None:
             return Revoked(AtProvider.FAILED, "It has ended here. Remove it at the provider as well.")
+        if connector.pasted or connection.registration is None:
+            return Revoked(AtProvider.NOT_SUPPORTED, _still_works(connector))
         how = oauth2(connector).revoke
         if how is None or not how.supported:
             told = (
@@ -119,3 +121,9 @@ class Revocation:
         return Revoked(
             AtProvider.REVOKED, f"It has ended here, and {connector.title} confirmed that its access is gone."
         )
+
+
+def _still_works(connector: Connector) -> str:
+    """A pasted secret is not ours to end: only its person can, where they got it."""
+    where = f": {connector.pasted.where}" if connector.pasted else ""
+    return f"It has ended here. At {connector.title} the secret works until you remove it there{where}."

@@ -78,7 +78,7 @@ class TokenSets:
         return {"forgotten": PURPOSE, "record": key}
 
 
-def bound_to(origins: frozenset[str], registration: str, *, overridden: bool) -> str:
+def bound_to(origins: frozenset[str], registration: str | None, *, overridden: bool) -> str:
     """The digest that ties a token set to where it may go (SHA-256, hex)."""
     text = json.dumps([sorted(origins), registration, overridden])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -31,7 +31,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Headers put on a request last, and the only origins that may ever see them.
+    """Headers and query parameters put on a request last, and the only origins that may ever see them.
 
     `version` grows with every renewal, so that a renewed credential is told from a refused one.
     """
@@ -39,6 +39,7 @@ class Credential:
     headers: Mapping[str, Secret]
     origins: frozenset[str]
     version: int
+    query: Mapping[str, Secret] = field(default_factory=dict)
 
 
 class Credentials(Protocol):

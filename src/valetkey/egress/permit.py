@@ -4,11 +4,12 @@ Every function returns what may be sent or raises `EgressRefused`; no message re
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from urllib.parse import unquote
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qsl, quote, unquote
 
 from valetkey.egress.messages import Credential, Outgoing
 from valetkey.errors import EgressRefused
+from valetkey.model import Secret
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -65,7 +66,10 @@ def _climbs(path: str) -> bool:
 
 
 def permitted(request: Outgoing, origins: frozenset[str], credential: Credential | None) -> tuple[str, str]:
-    """Return origin and target of a request that may go to `origins`, and may carry `credential` there."""
+    """Return origin and target of a request that may go to `origins`, and may carry `credential` there.
+
+    A credential's query parameters are in the target, last.
+    """
     if request.method not in METHODS:
         raise EgressRefused("the method is not one that is sent")
     origin, target = split(request.url)
@@ -73,7 +77,18 @@ def permitted(request: Outgoing, origins: frozenset[str], credential: Credential
         raise EgressRefused(f"{origin} is not an origin this request may go to")
     if credential is not None and origin not in credential.origins:
         raise EgressRefused(f"the credential may not be sent to {origin}")
-    return origin, target
+    return origin, _with_query(target, credential.query if credential else {})
+
+
+def _with_query(target: str, proofs: Mapping[str, Secret]) -> str:
+    """Put the parameters that only a credential may set behind those of the request."""
+    if not proofs:
+        return target
+    _, mark, query = target.partition("?")
+    if any(name in proofs for name, _ in parse_qsl(query, keep_blank_values=True)):
+        raise EgressRefused("a parameter that only a credential may set was set by the caller")
+    pairs = (f"{quote(name, safe='')}={quote(secret.reveal(), safe='')}" for name, secret in proofs.items())
+    return f"{target}{'&' if mark else '?'}{'&'.join(pairs)}"
 
 
 def headers(request: Outgoing, credential: Credential | None) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from valetkey.manifest.replies import Replies
 from valetkey.manifest.requests import RequestTemplate
 from valetkey.manifest.results import Results
 from valetkey.manifest.schema import Whoami
-from valetkey.manifest.schema_auth import Auth
+from valetkey.manifest.schema_auth import Auth, Pasted
 from valetkey.manifest.schema_tools import Paging
 from valetkey.manifest.shape import Expression
 from valetkey.manifest.template import UNSET, Slot, Text, scalar
@@ -49,6 +49,11 @@ class Connector:
     replies: Replies
     docs: str
     tools: Mapping[str, "Tool"] = field(default_factory=dict)
+
+    @property
+    def pasted(self) -> Pasted | None:
+        """How the secret that its person pastes is used; None where nothing is pasted."""
+        return self.auth if isinstance(self.auth, Pasted) else None
 
     def satisfied(self, granted: frozenset[str]) -> frozenset[str]:
         """Return the granted scopes and every scope they imply."""

@@ -12,6 +12,7 @@ from valetkey.manifest.flaws import Flaw, unknown
 from valetkey.manifest.outputs import check_schema
 from valetkey.manifest.paths import parse_line
 from valetkey.manifest.schema import Manifest
+from valetkey.manifest.schema_auth import Pasted
 from valetkey.manifest.schema_tools import Paging, RequestTable, Tool
 from valetkey.model import Effect
 
@@ -29,6 +30,8 @@ def faults(manifest: Manifest) -> Faults:
     yield from _urls(manifest)
     if manifest.whoami and "{" in manifest.whoami.request:
         yield "whoami.request", Flaw("has no arguments to fill placeholders with")
+    if manifest.whoami is None and isinstance(manifest.auth, Pasted):
+        yield "whoami", Flaw("missing: a secret that is pasted is tried with it before it is kept")
     for name, tool in manifest.tools.items():
         for where, flaw in _tool(manifest, name, tool):
             yield f"tools.{name}{'.' if where else ''}{where}", flaw

@@ -7,8 +7,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from valetkey.manifest.flaws import Flaw
 from valetkey.manifest.words import (
+    CredentialHeader,
     Duration,
-    Header,
     Name,
     Params,
     Pattern,
@@ -107,8 +107,8 @@ class ApiKey(_Auth):
     """A key the person copies from the provider, sent in a header or a query parameter."""
 
     type: Literal["api_key"]
-    header: Header | None = None
-    query: str | None = None
+    header: CredentialHeader | None = None
+    query: Annotated[str, Field(min_length=1)] | None = None
     prefix: str = ""
     where: Sentence
 
@@ -133,6 +133,10 @@ class Basic(_Auth):
     secret: Literal["pair", "username", "password"] = "pair"  # noqa: S105 - the name of a half, not a secret
     username: str | None = None
     where: Sentence
+
+
+Pasted = ApiKey | Bearer | Basic
+"""A secret that a person copies from the provider and pastes on our page."""
 
 
 class NoAuth(_Auth):

@@ -86,6 +86,11 @@ def _check_header(value: str) -> None:
         raise Flaw(f"`{value}` is not a header a manifest may set")
 
 
+def _check_credential_header(value: str) -> None:
+    if value.lower() != "authorization":
+        _check_header(value)
+
+
 def _parsed_template(value: Any) -> Any:
     template.parse(value)
     return value
@@ -111,6 +116,7 @@ Pattern = Annotated[str, only(_check_pattern)]
 Duration = Annotated[str, only(_check_duration), _like("^[1-9][0-9]*[smhd]$")]
 Rate = Annotated[str, only(_check_rate), _like("^[1-9][0-9]*/(second|minute|hour|day)$")]
 Header = Annotated[str, only(_check_header)]
+CredentialHeader = Annotated[str, only(_check_credential_header)]
 Template = Annotated[Any, AfterValidator(_parsed_template)]
 Sentence = Annotated[str, Field(min_length=1)]
 Params = Mapping[str, str]

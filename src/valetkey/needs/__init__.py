@@ -1,10 +1,28 @@
 """What one call still lacks: a connection, scopes, a grant. All of it is one access request, one page.
 
-`Needs.met` is asked before every call; `Answers` is what a person's answer on the page does.
+`Needs.met` is asked before every call; `Reading` is what a person is shown, `Answers` what their answer does.
 """
 
-from valetkey.needs.answers import Answers, Asked, Offered, Waiting
+from valetkey.needs.answers import Answers, Choice, Next
+from valetkey.needs.asked import Asked, Reading, Waiting
 from valetkey.needs.met import Needs
+from valetkey.needs.parts import Part, Parts
+from valetkey.needs.pasted import PastedSecrets
 from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.needs.trips import Trips
 
-__all__ = ["AccessRequest", "Answers", "Asked", "Needs", "Offered", "Requests", "Waiting"]
+__all__ = [
+    "AccessRequest",
+    "Answers",
+    "Asked",
+    "Choice",
+    "Needs",
+    "Next",
+    "Part",
+    "Parts",
+    "PastedSecrets",
+    "Reading",
+    "Requests",
+    "Trips",
+    "Waiting",
+]

@@ -27,7 +27,8 @@ class Needs:
         live = await rows.live(rows.store, caller.principal, tool.connector.name)
         working = [connection for connection in live if connection.state is ConnectionState.CONNECTED]
         if not working:
-            await self._connections.registrations.for_connector(rows.store, tool.connector)
+            if not tool.connector.pasted:  # no link for what cannot be connected
+                await self._connections.registrations.for_connector(rows.store, tool.connector)
             outcome = Outcome.RECONNECT if live else Outcome.NOT_CONNECTED
             raise await self.missing(caller, tool, outcome, live[-1] if live else None)
         connection = await self._only(working, tool)
@@ -44,7 +45,9 @@ class Needs:
 
         `resend`: the upstream turned the call away before doing anything, so it may be sent anew.
         """
-        request = await self._requests.find_or_make(caller, tool.name, outcome, about.id if about else None)
+        request = await self._requests.find_or_make(
+            caller, (tool.name,), outcome, about.id if about else None
+        )
         return self._asking(request, tool, resend=resend)
 
     def _asking(self, request: AccessRequest, tool: Tool, *, resend: bool) -> NeedsPerson:

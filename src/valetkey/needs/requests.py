@@ -5,7 +5,10 @@ The link's handle is a look-up key with an HMAC, not a credential: the page behi
 
 import base64
 import binascii
+import hashlib
 import hmac
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import anyio
@@ -27,16 +30,36 @@ _POLL = 0.2
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """One need of one caller. `outcome` says what is missing; `connection` is the one it is about, if any."""
+    """One need of one caller: tools of one connector or of several, which are answered one by one.
+
+    `outcome` says what is missing; `connection` is the one it is about, if any; `done` names the
+    connectors that are answered.
+    """
 
     id: str
     principal: Principal
     actor: str
     outcome: Outcome
-    tool: str
+    tools: tuple[str, ...]
     connection: str | None
     state: str
     until: int
+    done: frozenset[str] = frozenset()
+
+    def refuse_late(self) -> None:
+        """Raises PageError 409 when it is no longer open."""
+        if self.state != "open":
+            text = "This request was answered already, or its ten minutes are over."
+            raise PageError(409, "Too late", text)
+
+    @property
+    def left(self) -> dict[str, list[str]]:
+        """The tools that nobody has answered for yet, by connector, in the order they were asked for."""
+        left: dict[str, list[str]] = {}
+        for tool in self.tools:
+            if (connector := tool.partition(".")[0]) not in self.done:
+                left.setdefault(connector, []).append(tool)
+        return left
 
 
 class Requests:
@@ -50,13 +73,13 @@ class Requests:
         self._settled: dict[str, anyio.Event] = {}
 
     async def find_or_make(
-        self, caller: Caller, tool: str, outcome: Outcome, connection: str | None = None
+        self, caller: Caller, tools: tuple[str, ...], outcome: Outcome, connection: str | None = None
     ) -> AccessRequest:
         """Return the open request for this need: the same one until it is met, declined or expired.
 
         Raises CallError `rate_limited` when too much waits for this person already.
         """
-        need = "|".join((outcome, tool, connection or ""))
+        need = _digest(outcome, connection, sorted(tools))
         if found := await self._open(self._store, caller, need):  # each leg of a call that waits comes by
             return found
         async with self._store.transaction() as tx:
@@ -64,7 +87,7 @@ class Requests:
             if found := await self._open(tx, caller, need):
                 return found
             await self._refuse_flood(tx, caller)
-            return await self._make(tx, caller, tool, outcome, connection, need)
+            return await self._make(tx, caller, tools, outcome, connection, need)
 
     async def by_handle(self, handle: str) -> AccessRequest:
         """Return the request of a link. Raises PageError 404 for anything but a handle made here."""
@@ -102,10 +125,25 @@ class Requests:
         if not changed:
             raise PageError(409, "Already answered", "This request was answered already.")
         actor = Actor(request.actor)
-        facts = {"request": request.id, "tool": request.tool}
+        facts = {"request": request.id, "tools": list(request.tools)}
         await self._audit.append(
             tx, AuditEvent(f"request.{state}", "person", request.principal, actor, facts)
         )
+
+    async def answered(self, tx: Transaction, request: AccessRequest, connectors: Iterable[str]) -> bool:
+        """Mark what a request asks of some connectors as answered; whether that was the last of it.
+
+        Raises PageError 409 when it no longer is open, or one of them was answered already.
+        """
+        row = await tx.one(f"{_REQUESTS} WHERE id = $1 AND state = 'open'", request.id)
+        now = _request(row) if row else None
+        if now is None or not now.left.keys() >= (new := set(connectors)):
+            raise PageError(409, "Already answered", "This request was answered already.")
+        done = json.dumps(sorted(now.done | new))
+        await tx.run("UPDATE access_requests SET done = $1 WHERE id = $2", done, request.id)
+        if now.left.keys() == new:
+            await self.settle(tx, request, "met")
+        return now.left.keys() == new
 
     def announce(self, request: AccessRequest) -> None:
         """Wake the calls of this process that wait for a request; other processes look at the row."""
@@ -131,15 +169,21 @@ class Requests:
         return _request(row) if row else None
 
     async def _make(
-        self, tx: Transaction, caller: Caller, tool: str, outcome: Outcome, connection: str | None, need: str
+        self,
+        tx: Transaction,
+        caller: Caller,
+        tools: tuple[str, ...],
+        outcome: Outcome,
+        connection: str | None,
+        need: str,
     ) -> AccessRequest:
         principal, actor, now = caller.principal, caller.actor, self._clock.now()
         new = AccessRequest(
-            self._ids.new("req"), principal, actor.client, outcome, tool, connection, "open", now + LASTS
+            self._ids.new("req"), principal, actor.client, outcome, tools, connection, "open", now + LASTS
         )
         who = (principal.issuer, principal.subject, actor.client)
-        await tx.run(_INSERT, new.id, *who, need, outcome, tool, connection, now, new.until)
-        facts = {"request": new.id, "tool": tool, "outcome": outcome}
+        await tx.run(_INSERT, new.id, *who, need, outcome, json.dumps(tools), connection, now, new.until)
+        facts = {"request": new.id, "tools": list(tools), "outcome": outcome}
         await self._audit.append(tx, AuditEvent("request.made", "agent", principal, actor, facts))
         return new
 
@@ -168,27 +212,32 @@ class Requests:
         return bytes.fromhex(self._keys.server(Purpose.LINK).digest(f"request {raw.hex()}"))[:_MAC]
 
 
+def _digest(outcome: Outcome, connection: str | None, tools: list[str]) -> str:
+    """What tells one need from another (SHA-256, hex)."""
+    return hashlib.sha256(json.dumps([outcome, connection, tools]).encode()).hexdigest()
+
+
 def _request(row: Row) -> AccessRequest:
-    principal = Principal(row["issuer"], row["subject"])
-    outcome = Outcome(row["outcome"])
     return AccessRequest(
-        row["id"],
-        principal,
-        row["actor"],
-        outcome,
-        row["tool"],
-        row["connection"],
-        row["state"],
-        row["until"],
+        id=row["id"],
+        principal=Principal(row["issuer"], row["subject"]),
+        actor=row["actor"],
+        outcome=Outcome(row["outcome"]),
+        tools=tuple(json.loads(row["tools"])),
+        connection=row["connection"],
+        state=row["state"],
+        until=row["until"],
+        done=frozenset(json.loads(row["done"])),
     )
 
 
-_REQUESTS = "SELECT id, issuer, subject, actor, outcome, tool, connection, state, until FROM access_requests"
+_REQUESTS = """
+SELECT id, issuer, subject, actor, outcome, tools, connection, state, until, done FROM access_requests"""
 _OPEN_NEED = "issuer = $1 AND subject = $2 AND actor = $3 AND need = $4 AND state = 'open' AND until > $5"
 _EXPIRE = """
 UPDATE access_requests SET state = 'expired'
 WHERE state = 'open' AND until <= $1 AND issuer = $2 AND subject = $3"""
 _INSERT = """
 INSERT INTO access_requests
-  (id, issuer, subject, actor, need, outcome, tool, connection, created, until, state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'open')"""
+  (id, issuer, subject, actor, need, outcome, tools, connection, created, until, done, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]', 'open')"""

@@ -1,6 +1,6 @@
 """The headers of every page. Each was broken in a real browser before it stood here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 _POWERS = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
@@ -14,21 +14,21 @@ _EVERYWHERE = {
 }
 
 
-def page_headers(form_to: str | None = None) -> Mapping[str, str]:
-    """Return the headers of a page. `form_to`: the URL elsewhere that its form will redirect to."""
+def page_headers(form_to: Iterable[str] = ()) -> Mapping[str, str]:
+    """Return the headers of a page. `form_to`: URLs elsewhere that its form may redirect to."""
     return {**_EVERYWHERE, "Content-Security-Policy": _policy(form_to), "Cache-Control": "no-store"}
 
 
 def static_headers(*, immutable: bool) -> Mapping[str, str]:
     """Return the headers of a stylesheet or an image."""
     caching = "public, max-age=31536000, immutable" if immutable else "no-cache"
-    return {**_EVERYWHERE, "Content-Security-Policy": _policy(None), "Cache-Control": caching}
+    return {**_EVERYWHERE, "Content-Security-Policy": _policy(()), "Cache-Control": caching}
 
 
-def _policy(form_to: str | None) -> str:
+def _policy(form_to: Iterable[str]) -> str:
     # Chromium holds the whole chain of redirects after a form against form-action: 'self' alone blocks the
     # trip to a provider.
-    forms = "'self'" if form_to is None else f"'self' {_origin(form_to)}"
+    forms = " ".join(["'self'", *sorted({_origin(url) for url in form_to})])
     return (
         "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
         f"base-uri 'none'; frame-ancestors 'none'; form-action {forms}"

@@ -28,6 +28,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "moment": words.moment,
     "machine_moment": words.machine_moment,
     "plain": words.plain,
+    "series": words.series,
     "first_sentence": words.first_sentence,
     "tool_title": words.tool_title,
 }

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +62,9 @@ class Visit:
         return form
 
     def page(
-        self, template: str, *, status: int = 200, form_to: str | None = None, **values: Any
+        self, template: str, *, status: int = 200, form_to: Iterable[str] = (), **values: Any
     ) -> Response:
-        """Show a page. `form_to` is a URL elsewhere that its form will redirect to."""
+        """Show a page. `form_to` are URLs elsewhere that its form may redirect to."""
         stamp = self._tools.stamps.make("form", *self._bound_to())
         known = {"stamp": stamp, "signed_in": self.session is not None, "now": self._tools.clock.now()}
         html = self._tools.templates.get_template(template).render(**known, **values)

@@ -1,6 +1,7 @@
 """How times, spans and names that others wrote are shown to a person."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from valetkey.manifest import Tool
@@ -39,6 +40,11 @@ def plain(text: str) -> str:
     """Return a name that somebody else wrote: on one line, nothing invisible in it, and not endless."""
     line = " ".join(str(clean(text)).split())
     return line if len(line) <= _LONGEST_NAME else f"{line[:_LONGEST_NAME]}…"
+
+
+def series(names: Sequence[str]) -> str:
+    """Say several names in one sentence: `Gmail, Slack and GitHub`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def first_sentence(text: str) -> str:

@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 
 from valetkey.errors import PageError, UsageError
-from valetkey.model import DAY, MINUTE, Clock, Ids, Principal, Randomness
+from valetkey.model import DAY, Clock, Ids, Principal, Randomness
 from valetkey.people.passwords import Passwords
+from valetkey.people.tries import Tries
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
 
@@ -14,7 +15,6 @@ LOCAL = "local"
 """The issuer key of our own people."""
 
 INVITED_FOR = 7 * DAY
-_FREE_TRIES, _LONGEST_WAIT = 5, 15 * MINUTE
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -43,7 +43,7 @@ class Accounts:
             clock,
             randomness,
         )
-        self._passwords = Passwords(randomness)
+        self._passwords, self._tries = Passwords(randomness), Tries(store, clock)
 
     async def add(self, tx: Transaction, name: str) -> Person:
         """Add a person; the first one is the owner. Raises UsageError: the name is taken or unusable."""
@@ -88,7 +88,7 @@ class Accounts:
             used = "UPDATE invitations SET used = $1 WHERE digest = $2"
             await tx.run(used, self._clock.now(), self._digest(secret))
             await tx.run(_END_BROWSERS, self._clock.now(), LOCAL, person.subject)
-            await tx.run("DELETE FROM failures WHERE about = $1", self._about(person.name))
+            await self._tries.forget(tx, self._about(person.name))
         return await self.get(self._store, person.subject)
 
     async def sign_in(self, name: str, password: str) -> Person | None:
@@ -103,7 +103,7 @@ class Accounts:
         if not await self._passwords.matches(password, row["password"] if row else None):
             return None
         async with self._store.transaction() as tx:
-            await tx.run("DELETE FROM failures WHERE about = $1", about)
+            await self._tries.forget(tx, about)
         return _person(row) if row else None
 
     async def confirm(self, subject: str, password: str) -> bool:
@@ -155,25 +155,14 @@ class Accounts:
         return self._digest(f"password {name[:63].lower()}")
 
     async def _claim_try(self, about: str) -> None:
-        """Count this try before it is made, so that parallel guesses cannot outrun the count."""
-        now = self._clock.now()
-        async with self._store.transaction(durable=False) as tx:
-            row = await tx.one("SELECT count, since FROM failures WHERE about = $1", about)
-            if row and now < row["since"] + _wait(row["count"]):
-                seconds = (row["since"] + _wait(row["count"]) - now) // 1000 + 1
-                text = f"Too many wrong passwords for this name. Try again in {seconds} seconds."
-                raise PageError(429, "Wait a moment", text)
-            await tx.run(_COUNT_TRY, about, now)
+        if seconds := await self._tries.claim(about):
+            text = f"Too many wrong passwords for this name. Try again in {seconds} seconds."
+            raise PageError(429, "Wait a moment", text)
 
 
 def valid_name(text: str) -> str:
     """Make a name for signing in from the name of an account of the system."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:63] or "owner"
-
-
-def _wait(count: int) -> int:
-    """Milliseconds to wait after so many tries."""
-    return 0 if count < _FREE_TRIES else min(_LONGEST_WAIT, 1000 * 2 ** min(count - _FREE_TRIES, 20))
 
 
 def _person(row: Row) -> Person:
@@ -185,6 +174,3 @@ _OPEN_INVITATION = "i.digest = $1 AND i.until > $2 AND i.used IS NULL"
 _END_BROWSERS = """
 UPDATE sessions SET ended = $1
 WHERE issuer = $2 AND subject = $3 AND kind = 'browser' AND ended IS NULL"""
-_COUNT_TRY = """
-INSERT INTO failures VALUES ($1, 1, $2)
-ON CONFLICT (about) DO UPDATE SET count = failures.count + 1, since = excluded.since"""

@@ -11,7 +11,7 @@ from valetkey.audit import Audit
 from valetkey.connections import Connections
 from valetkey.grants import Grants
 from valetkey.manifest import Catalog
-from valetkey.needs import Answers, Requests
+from valetkey.needs import Answers, Reading, Requests
 from valetkey.pages import Pages
 from valetkey.people import Accounts, Agents, Sessions
 from valetkey.store import Store
@@ -46,6 +46,7 @@ def routes(
     connections: Connections,
     grants: Grants,
     requests: Requests,
+    reading: Reading,
     answers: Answers,
     owner_chooses: bool = False,
 ) -> list[Route]:
@@ -61,8 +62,8 @@ def routes(
     rooms: tuple[_Room, ...] = (
         Signing(store, accounts, browsers, owner_chooses=owner_chooses),
         Joining(store, accounts, browsers),
-        Connecting(people, answers, proof),
-        Arriving(requests, people, answers, proof),
+        Connecting(people, reading, answers, proof),
+        Arriving(requests, people, reading, answers, proof),
         Mine(store, catalog, accounts, agents, connections, grants, browsers),
     )
     if owner_chooses:

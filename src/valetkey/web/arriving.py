@@ -5,7 +5,7 @@ from starlette.routing import Route
 
 from valetkey.connections import TurnedAway
 from valetkey.errors import PageError
-from valetkey.needs import Answers, Requests, Waiting
+from valetkey.needs import Answers, Reading, Requests, Waiting
 from valetkey.pages import Form, Pages, Visit, plain
 from valetkey.web.asked import AskedPerson, Hearing
 from valetkey.web.proof import Proof, Wrong
@@ -17,8 +17,11 @@ _CHANGED = Wrong(409, "Another account arrived since this page was shown. Look a
 class Arriving:
     """Receives people from providers."""
 
-    def __init__(self, requests: Requests, people: AskedPerson, answers: Answers, proof: Proof) -> None:
-        self._requests, self._people, self._answers, self._proof = requests, people, answers, proof
+    def __init__(
+        self, requests: Requests, people: AskedPerson, reading: Reading, answers: Answers, proof: Proof
+    ) -> None:
+        self._requests, self._people, self._reading = requests, people, reading
+        self._answers, self._proof = answers, proof
 
     def routes(self, pages: Pages) -> list[Route]:
         return [
@@ -43,17 +46,18 @@ class Arriving:
         return visit.page("turned_away.html", status=away.status, again=again, **said)
 
     async def _show(self, hearing: Hearing) -> Response:
-        return _page(hearing, await self._answers.confirming(hearing.request), _NOTHING_WRONG)
+        return _page(hearing, await self._reading.confirming(hearing.request), _NOTHING_WRONG)
 
     async def _answer(self, hearing: Hearing, form: Form) -> Response:
         if form.one("decision") != "yes":
             await self._answers.reject(hearing.request)
             return hearing.visit.see(hearing.path)
-        waiting = await self._answers.confirming(hearing.request)
+        waiting = await self._reading.confirming(hearing.request)
         if wrong := await self._wrong(hearing, form, waiting):
             return _page(hearing, waiting, wrong)
-        await self._answers.confirm(hearing.request)
-        return hearing.visit.see(hearing.path)
+        given = not hearing.visit.confirmed(hearing.request.id)  # then it counts for the next account, too
+        onward = hearing.onward(await self._answers.confirm(hearing.request, hearing.session))
+        return hearing.visit.confirm(onward, hearing.request.id) if given else onward
 
     async def _wrong(self, hearing: Hearing, form: Form, waiting: Waiting) -> Wrong | None:
         if form.one("account") != _account(waiting):  # they say yes to what they saw, and to nothing else
@@ -67,6 +71,7 @@ def _page(hearing: Hearing, waiting: Waiting, wrong: Wrong) -> Response:
     return hearing.visit.page(
         "confirm.html",
         status=wrong.status,
+        form_to=waiting.origins.values(),
         waiting=waiting,
         account=_account(waiting),
         changed=wrong.text if wrong is _CHANGED else "",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
-from valetkey.needs import AccessRequest, Requests
+from valetkey.needs import AccessRequest, Next, Requests
 from valetkey.pages import Form, Pages, Visit
 from valetkey.people import Accounts, Session
 from valetkey.store import Store
@@ -22,6 +22,11 @@ class Hearing:
     request: AccessRequest
     name: str
     path: str
+
+    def onward(self, to: Next) -> Response:
+        """Send the person where they go next."""
+        url = to.provider or (f"{self.path}/confirm" if to.confirm else self.path)
+        return self.visit.see(url)
 
 
 Show = Callable[[Hearing], Awaitable[Response]]

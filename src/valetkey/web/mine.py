@@ -30,6 +30,7 @@ class _Account:
     label: str
     since: int
     works: bool
+    pasted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class Mine:
             label=connection.label or "an account without a name",
             since=_made(connection.id),
             works=connection.state is ConnectionState.CONNECTED,
+            pasted=connection.registration is None,
         )
 
     def _title(self, name: str) -> str:

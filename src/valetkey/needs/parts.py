@@ -1,0 +1,123 @@
+"""The parts of an access request: what it asks of each connector, and what that would take.
+
+Values and look-ups alone; what an answer does with them is in `answers`.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from valetkey.connections import Confirming, Connections
+from valetkey.errors import CallError, PageError
+from valetkey.grants import Given
+from valetkey.manifest import Catalog, Connector, Tool
+from valetkey.manifest.schema_auth import Pasted
+from valetkey.model import Connection, ConnectionState, Outcome
+from valetkey.needs.requests import AccessRequest
+from valetkey.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a request asks of one connector.
+
+    `about` is the connection it would use, with its account's label; `ended`: its access is over.
+    """
+
+    connector: Connector
+    asked: tuple[Tool, ...]
+    about: Connection | None
+    ended: bool
+
+    @property
+    def others(self) -> list[Tool]:
+        """The connector's tools that were not asked for."""
+        others = (tool for tool in self.connector.tools.values() if tool not in self.asked)
+        return sorted(others, key=lambda tool: (tool.effect, tool.name))
+
+    def ticked(self, tools: Collection[str]) -> list[str]:
+        """Those of the names that are tools of this connector."""
+        return sorted(tool.name for tool in self.connector.tools.values() if tool.name in tools)
+
+    def given(self, tools: Iterable[str], lasts: int | None) -> Given:
+        """What a person gives who ticks these: asked for and not ticked is refused."""
+        ticked = frozenset(tools)
+        return Given(ticked, frozenset(tool.name for tool in self.asked) - ticked, lasts)
+
+    @property
+    def trip(self) -> bool:
+        """Whether what was asked for takes a visit to the provider."""
+        return self.connector.pasted is None and self.connects([tool.name for tool in self.asked])
+
+    @property
+    def paste(self) -> Pasted | None:
+        """The secret that is needed; None where there is one already, or none is pasted."""
+        return self.connector.pasted if self.about is None or self.ended else None
+
+    def connects(self, tools: Collection[str]) -> bool:
+        """Whether the connection has to be made or renewed before an agent can use these tools."""
+        if self.about is None or self.ended:
+            return True
+        if self.connector.pasted:
+            return False
+        return not self._needed(tools) <= self.connector.satisfied(self.about.scopes)
+
+    def to_ask(self, tools: Collection[str]) -> frozenset[str]:
+        """The scopes to ask the provider for: the tools', and those that the connection to be renewed has."""
+        kept = self.about.scopes if self.about else frozenset()
+        return self.connector.to_ask(self._needed(tools) | kept)
+
+    def _needed(self, tools: Collection[str]) -> frozenset[str]:
+        return frozenset(
+            s for tool in self.connector.tools.values() if tool.name in tools for s in tool.scopes
+        )
+
+
+class Parts:
+    """Takes requests apart."""
+
+    def __init__(self, store: Store, catalog: Catalog, connections: Connections) -> None:
+        self._store, self._catalog = store, catalog
+        self._rows, self._connecting = connections.rows, connections.connecting
+
+    async def left(self, request: AccessRequest) -> list[Part]:
+        """Return the parts that are not answered yet.
+
+        Raises PageError 404 when a tool is no longer there.
+        """
+        return [await self._part(request, tools) for tools in request.left.values()]
+
+    async def of(self, request: AccessRequest, connector: str) -> Part:
+        """Return the part about one connector. Raises PageError 404, 409 when it is answered already."""
+        if connector not in request.left:
+            raise PageError(409, "Already answered", "This was answered already. Open the link again.")
+        return await self._part(request, request.left[connector])
+
+    async def waiting(self, request: AccessRequest) -> Confirming:
+        """Return the new connection that waits for its person's word. Raises PageError 404: none does."""
+        waiting = await self._connecting.waiting(request.id, request.principal, request.left)
+        if waiting is None:
+            text = "There is no connection waiting for you here. Open the link again."
+            raise PageError(404, "Nothing to confirm", text)
+        return waiting
+
+    async def _part(self, request: AccessRequest, names: Iterable[str]) -> Part:
+        asked = tuple(self._tool(name) for name in names)
+        connector, about = asked[0].connector, await self._about(request)
+        if about is None or about.connector != connector.name:
+            return Part(connector, asked, None, ended=False)
+        no_good = (Outcome.RECONNECT, Outcome.INSUFFICIENT_SCOPE if connector.pasted else None)
+        ended = request.outcome in no_good or about.state is not ConnectionState.CONNECTED
+        return Part(connector, asked, about, ended)
+
+    def _tool(self, name: str) -> Tool:
+        try:
+            return self._catalog.tool(name)
+        except CallError:
+            raise PageError(404, "There is nothing here", "This tool is no longer offered.") from None
+
+    async def _about(self, request: AccessRequest) -> Connection | None:
+        """The connection a request is about, unless its person has ended it since."""
+        found = await self._rows.get(self._store, request.connection) if request.connection else None
+        if found is None or found.state is ConnectionState.REVOKED:
+            return None
+        return await self._rows.labelled(self._store, found)
