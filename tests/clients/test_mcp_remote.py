@@ -11,7 +11,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from tests.clients.node import Node
 from tests.clients.processes import environment, printed
 from tests.support.town import town
-from valetkey.clients import ENDPOINTS, known
+from valetkey.clients import known
 
 pytestmark = pytest.mark.npm
 SCRIPT = "mcp-remote/dist/proxy.js"
@@ -42,8 +42,7 @@ async def test_a_link_passes_through_it(tmp_path: Path, node: Node, era: str) ->
 async def test_claude_desktop_s_file_brings_the_token(tmp_path: Path, node: Node) -> None:
     with anyio.fail_after(60):
         async with town(tmp_path) as here:
-            flat, all_ = ENDPOINTS["underscore"], ENDPOINTS["dotted"]
-            file = json.loads(known()["claude-desktop"].attached(here.url).replace(flat, all_))
+            file = json.loads(known()["claude-desktop"].attached(here.url))
             said = file["mcpServers"]["valetkey"]
             header = said["env"]["VALETKEY_HEADER"].replace(
                 "TOKEN", await here.token(await here.person("ana"))
