@@ -18,7 +18,7 @@ async def serve_pipe(server: Server[object]) -> None:
     try:
         async with stdio_server(stdin=lines) as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
-    except* BrokenPipeError:
+    except* ConnectionError:
         pass  # the client is gone before the end of its input was seen; to it there is nothing to say
 
 

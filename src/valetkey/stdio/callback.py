@@ -11,11 +11,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from valetkey.assemble import House, pages_at
-from valetkey.errors import CallError, SettingsError, ValetkeyError
-from valetkey.model import Caller, Outcome
+from valetkey.errors import CallError, SettingsError
+from valetkey.model import MINUTE, Caller, Outcome
 from valetkey.serving import Serving, is_ours, listen, pages_application, serve_application
 
 EVERY_SECONDS = 1.0
+LINGERS = MINUTE
+"""How long the pages stay after the last link was answered: its person has the last page before them."""
 
 _TRIES, _TRY_AGAIN_SECONDS = 4, 0.2
 """A holder that leaves may have let go of its pages and not of the port yet."""
@@ -29,6 +31,7 @@ class Callback:
     def __init__(self, house: House, tasks: TaskGroup) -> None:
         self._house, self._tasks = house, tasks
         self._serving: Serving | None = None
+        self._wanted = 0  # when somebody last had a link to open
         self._lock = anyio.Lock()
 
     async def run(self) -> None:
@@ -36,7 +39,7 @@ class Callback:
         while True:
             try:
                 await self._see_to_it()
-            except ValetkeyError as error:  # a store that is busy now is not so for ever
+            except Exception as error:  # noqa: BLE001 - what fails now need not for ever, and the pipe is fine
                 _log.warning("could not see whether pages have to be served: %s", error)
             await anyio.sleep(EVERY_SECONDS)
 
@@ -56,10 +59,10 @@ class Callback:
             self._serving = None
 
     async def _see_to_it(self) -> None:
-        if await self._server_runs():
-            self.leave()
-        elif await self._house.requests.any_open():
+        if await self._house.requests.any_open():
             await self._look()
+        elif self._house.ground.clock.now() > self._wanted + LINGERS or await self._server_runs():
+            self.leave()
 
     async def _server_runs(self) -> bool:
         ground = self._house.ground
@@ -67,6 +70,7 @@ class Callback:
 
     async def _look(self) -> str | None:
         """Serve the pages, or see that somebody of ours does; returns what is in the way."""
+        self._wanted = self._house.ground.clock.now()
         async with self._lock:
             if await self._server_runs():
                 self.leave()

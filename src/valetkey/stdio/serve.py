@@ -29,8 +29,10 @@ async def serve_stdio(
     callers = await _callers(house, token, account)
     async with service_tasks() as serving:
         callback = Callback(house, serving)
-        await _serve(house, callers, callback, stop, hold)
-        callback.leave()
+        try:
+            await _serve(house, callers, callback, stop, hold)
+        finally:
+            callback.leave()
     await sign_head(house.ground)
 
 
