@@ -120,7 +120,7 @@ class Interrupted:
 
     def __init__(self, store: SqliteStore, happens: Callable[[], Awaitable[None]]) -> None:
         self._store, self._happens = store, happens
-        self.one = store.one
+        self.one, self.few = store.one, store.few
 
     async def all(self, sql: str, *values: Value) -> list[Row]:
         if "s.purpose = $1" in sql:

@@ -53,7 +53,7 @@ async def asked(house: House) -> Caller:
         owner = await house.accounts.owner(tx) or await house.accounts.add(tx, "ana")
         agent = await house.agents.named(tx, "local")
     caller = Caller(owner.principal, Actor(agent.id), "local")
-    await house.requests.find_or_make(caller, "gmail.list_unread", Outcome.NOT_CONNECTED)
+    await house.requests.find_or_make(caller, ("gmail.list_unread",), Outcome.NOT_CONNECTED)
     return caller
 
 

@@ -29,7 +29,7 @@ class Home:
         async with self.house.ground.store.transaction() as tx:
             agent = await self.house.agents.named(tx, "local")
         caller = Caller((person or self.owner).principal, Actor(agent.id), "local")
-        asked = await self.house.requests.find_or_make(caller, "gmail.list_unread", Outcome.NOT_CONNECTED)
+        asked = await self.house.requests.find_or_make(caller, ("gmail.list_unread",), Outcome.NOT_CONNECTED)
         return self.house.requests.link(asked).removeprefix(URL)
 
 
