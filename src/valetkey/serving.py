@@ -26,6 +26,7 @@ from valetkey.model import SECOND
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
 from valetkey.server.callers import RequestCallers
+from valetkey.server.changes import Changes
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.server.endpoint import public_keys
 from valetkey.server.selection import UNDERSCORE, Selection
@@ -148,19 +149,19 @@ def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
     )
 
 
-def endpoints_of(house: House, hold: float = HOLD_SECONDS) -> list[Endpoint]:
+def endpoints_of(house: House, changes: Changes, hold: float = HOLD_SECONDS) -> list[Endpoint]:
     """The MCP endpoints of a house: `/mcp`, `/mcp/flat`, and those that its settings name.
 
     Raises SettingsError for one that selects what does not exist.
     """
     chosen = {"": EndpointSettings(), "flat": EndpointSettings(names="underscore")}
     return [
-        _endpoint(house, name, wanted, hold)
+        _endpoint(house, name, wanted, changes, hold)
         for name, wanted in {**chosen, **house.ground.settings.endpoints}.items()
     ]
 
 
-def _endpoint(house: House, name: str, wanted: EndpointSettings, hold: float) -> Endpoint:
+def _endpoint(house: House, name: str, wanted: EndpointSettings, changes: Changes, hold: float) -> Endpoint:
     callers, ground = RequestCallers(), house.ground
     selection = Selection(wanted.connectors, wanted.tools, wanted.effects, wanted.names == UNDERSCORE)
     tools = {tool.name for tool in ground.catalog.tools}
@@ -175,7 +176,7 @@ def _endpoint(house: House, name: str, wanted: EndpointSettings, hold: float) ->
         spelled=selection.spelled,
     )
     hosts = [urlsplit(ground.public_url).netloc, *ground.settings.allowed_hosts]
-    return Endpoint(name, handlers, callers, house.identity, house.tokens, ground.keys, hosts)
+    return Endpoint(name, handlers, callers, changes, house.identity, house.tokens, ground.keys, hosts)
 
 
 @asynccontextmanager
@@ -263,12 +264,14 @@ async def until_signal(announce: Callable[[], None]) -> None:
 async def _up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
     """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
     await _remember_url(house)
-    endpoints = endpoints_of(house, hold)
+    changes = Changes(house.ground.store)
+    endpoints = endpoints_of(house, changes, hold)
     async with AsyncExitStack() as stack:
         for endpoint in endpoints:
             await stack.enter_async_context(endpoint.run())
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(house.jobs.run)
+        tasks.start_soon(changes.run)
         yield application(house, endpoints)
         tasks.cancel_scope.cancel()
     await sign_head(house.ground)

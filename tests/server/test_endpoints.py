@@ -12,6 +12,7 @@ from valetkey.assemble import opened
 from valetkey.errors import SettingsError
 from valetkey.identity import Tokens
 from valetkey.people import Person
+from valetkey.server.changes import Changes
 from valetkey.serving import endpoints_of
 
 READERS = '[endpoints.readers]\nconnectors = ["gmail"]\neffects = ["read"]\n'
@@ -100,4 +101,4 @@ async def test_an_endpoint_that_selects_nothing_by_mistake_is_refused_at_start(
     chosen = settings_for(tmp_path, "http://127.0.0.1:4101", f"{table}\n")
     async with opened(chosen) as house:
         with pytest.raises(SettingsError, match=re.escape(said)):
-            endpoints_of(house)
+            endpoints_of(house, Changes(house.ground.store))

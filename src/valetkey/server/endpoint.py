@@ -13,6 +13,7 @@ from valetkey.identity.tokens import PATH, SCOPE
 from valetkey.server.access import Door
 from valetkey.server.build import build
 from valetkey.server.callers import Callers
+from valetkey.server.changes import Changes
 from valetkey.server.eras import Eras
 from valetkey.server.handlers import Handlers
 from valetkey.vault import KeyRing
@@ -29,6 +30,7 @@ class Endpoint:
         name: str,
         handlers: Handlers,
         callers: Callers,
+        changes: Changes,
         identity: Identity,
         tokens: Tokens,
         keys: KeyRing,
@@ -37,7 +39,7 @@ class Endpoint:
         self._path = f"{PATH}/{name}" if name else PATH
         self._resource = tokens.issuer + self._path
         security = TransportSecuritySettings(allowed_hosts=allowed_hosts, allowed_origins=[tokens.issuer])
-        self._eras = Eras(build(handlers, callers, keys, self._resource), security)
+        self._eras = Eras(build(handlers, callers, changes, keys, self._resource), security)
         metadata_url = f"{tokens.issuer}{_METADATA}{self._path}"
         self._app = Door(self._eras, identity, self._resource, metadata_url)
 

@@ -9,6 +9,7 @@ from valetkey.model import Actor, Caller, Secret
 from valetkey.people import valid_name
 from valetkey.server.build import build
 from valetkey.server.callers import Callers, LocalCallers, TokenCallers
+from valetkey.server.changes import Changes
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.server.handlers import Handlers
 from valetkey.server.pipe import serve_pipe
@@ -46,10 +47,12 @@ async def _serve(house: House, callers: Callers, callback: Callback, stop: anyio
         hold,
         reachable=callback.reachable,
     )
-    server = build(handlers, callers, house.ground.keys, house.ground.public_url)
+    changes = Changes(house.ground.store)
+    server = build(handlers, callers, changes, house.ground.keys, house.ground.public_url)
     async with service_tasks() as tasks:
         tasks.start_soon(callback.run)
         tasks.start_soon(house.jobs.run)
+        tasks.start_soon(changes.run)
         tasks.start_soon(_cancel_at, stop, tasks.cancel_scope)
         await serve_pipe(server)
         tasks.cancel_scope.cancel()
