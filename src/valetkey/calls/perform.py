@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from valetkey.audit import Audit, Record
+from valetkey.calls.arguments import checked
 from valetkey.calls.policy import Policy
 from valetkey.calls.run import run
 from valetkey.connections import Connections
@@ -25,7 +26,7 @@ class Calls:
         connections: Connections,
         egress: Egress,
     ) -> None:
-        self.catalog, self._audit, self._policy = catalog, audit, policy
+        self.catalog, self._audit, self._policy, self.accounts = catalog, audit, policy, needs.accounts
         self._needs, self._connections, self._egress = needs, connections, egress
 
     def only(self, shows: Callable[[Tool], bool]) -> "Calls":
@@ -42,9 +43,11 @@ class Calls:
         """
         async with self._audit.around(caller, name, call) as record:  # opened and closed, whatever happens
             tool = record.tool(self.catalog.tool(name))  # not_found
-            arguments = record.arguments(tool.check(arguments))  # invalid
+            arguments = record.arguments(checked(tool, arguments))  # invalid
             await self._policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
-            connection = await self._needs.met(caller, tool)  # NeedsPerson: all that is missing, one page
+            connection = await self._needs.met(
+                caller, tool, arguments
+            )  # NeedsPerson: all that is missing, one page
             await record.open(connection)  # durable before anything is sent
             return await self._run(record, caller, tool, arguments, connection, call)
 
@@ -52,7 +55,7 @@ class Calls:
         """Close a call whose person said no. Raises CallError `declined`."""
         async with self._audit.around(caller, name, call) as record:
             tool = record.tool(self.catalog.tool(name))
-            record.arguments(tool.check(arguments))
+            record.arguments(checked(tool, arguments))
             text = "The person declined. Do not ask for this again unless they bring it up."
             raise CallError(Outcome.DECLINED, text)
 

@@ -61,6 +61,10 @@ def link(
     tool: Annotated[
         str | None, typer.Option(help="The tool to ask for first.", show_default="one that reads")
     ] = None,
+    *,
+    another: Annotated[
+        bool, typer.Option("--another", help="Connect one more account beside those there are.")
+    ] = False,
 ) -> None:
     """Print the link behind which a person connects an account.
 
@@ -80,7 +84,8 @@ def link(
         async with house.ground.store.transaction() as tx:
             person = await house.accounts.named(tx, principal)
             agent = await house.agents.named(tx, actor)
-        return await _missing(house, Caller(person.principal, Actor(agent.id), session=""), wanted)
+        caller = Caller(person.principal, Actor(agent.id), session="")
+        return await _missing(house, caller, wanted, another=another)
 
     say(in_house(asking))
     tell(f"This link is for {principal} alone, for ten minutes, while `valetkey serve` runs.")
@@ -149,12 +154,15 @@ def the_connector(catalog: "Catalog", name: str) -> "Connector":
     return found
 
 
-async def _missing(house: "House", caller: Caller, tool: "Tool") -> str:
+async def _missing(house: "House", caller: Caller, tool: "Tool", *, another: bool) -> str:
     """The link for what a call would lack. Raises UsageError when it lacks nothing, CallError."""
     from valetkey.needs import Needs
 
+    needs = Needs(house.connections, house.grants, house.requests)
     try:
-        await Needs(house.connections, house.grants, house.requests).met(caller, tool)
+        if another:
+            raise await needs.another(caller, tool)
+        await needs.met(caller, tool, {})
     except NeedsPerson as need:
         event = act("request.linked", caller.principal, caller.actor.client, request=need.request)
         await house.ground.audit.note(event)

@@ -79,8 +79,13 @@ class Flows:
         client: Registration,
         scopes: frozenset[str],
         luggage: Mapping[str, Json],
+        *,
+        hint: str | None = None,
     ) -> str:
-        """Store a new flow bound to a browser's session; return the provider's URL to send it to."""
+        """Store a new flow bound to a browser's session; return the provider's URL to send it to.
+
+        `hint` is the account it is about, for providers that then offer it first.
+        """
         state, verifier = self._random(), self._random(48)
         flow = self._ids.new("flw")
         sealed = {"verifier": verifier, "luggage": dict(luggage), "connector": connector.name}
@@ -91,7 +96,7 @@ class Flows:
                 await self._vault.forget(tx, _PURPOSE, last["id"])
             await tx.run(_BEGIN, *values)
             await self._vault.put(tx, _PURPOSE, flow, sealed)
-        return self._authorize_url(connector, client, scopes, state, verifier)
+        return self._authorize_url(connector, client, scopes, state, verifier, hint)
 
     async def receive(
         self, registration: str, params: Params, session: str, issuers: Mapping[str, str | None]
@@ -136,10 +141,18 @@ class Flows:
                 await tx.run("DELETE FROM flows WHERE id = $1", row["id"])
 
     def _authorize_url(
-        self, connector: Connector, client: Registration, scopes: frozenset[str], state: str, verifier: str
+        self,
+        connector: Connector,
+        client: Registration,
+        scopes: frozenset[str],
+        state: str,
+        verifier: str,
+        hint: str | None,
     ) -> str:
         auth = oauth2(connector)
         more = dict(auth.authorize_params)
+        if auth.login_hint and hint:
+            more[auth.login_hint] = hint
         more[auth.scope_param] = auth.scope_separator.join(sorted(scopes))
         if auth.pkce != "off":
             more |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}

@@ -94,6 +94,8 @@ def _arguments(tool: Tool) -> Faults:
     for name in tool.sensitive:
         if name not in tool.args:
             yield "sensitive", unknown("argument", name, tool.args)
+    if "account" in tool.args:
+        yield "args.account", Flaw("is how an agent says which of a person's accounts it means")
     for name, arg in tool.args.items():
         if arg.type == "file":
             yield f"args.{name}.type", Flaw("files are not supported yet")

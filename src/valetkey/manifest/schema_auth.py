@@ -90,6 +90,7 @@ class OAuth2(_TokenEndpoint):
     type: Literal["oauth2"]
     authorize_url: Url
     authorize_params: Params = Field({})
+    login_hint: Annotated[str, Field(min_length=1)] | None = None
     issuer: Url | None = None
     pkce: Literal["required", "supported", "off"] = "supported"
     refresh_url: Url | None = None

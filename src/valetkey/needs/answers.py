@@ -12,17 +12,21 @@ from valetkey.grants import LASTS, Grants
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.pasted import PastedSecrets
 from valetkey.needs.requests import AccessRequest, Requests
-from valetkey.needs.trips import Errand, Trips
+from valetkey.needs.trips import Errand, Trips, errands, luggage
 from valetkey.people import Session
 from valetkey.store import Store, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was ticked, and typed by connector. `lasts` is in milliseconds, None: until it is revoked."""
+    """What was ticked, and typed and picked by connector.
+
+    `lasts` is in milliseconds, None: until it is revoked; `accounts` are connections, or ANOTHER.
+    """
 
     tools: frozenset[str]
     lasts: int | None
+    accounts: Mapping[str, str] = field(default_factory=dict)
     typed: Mapping[str, Typed] = field(default_factory=dict)
 
 
@@ -44,6 +48,9 @@ class _Ticked:
     @property
     def name(self) -> str:
         return self.part.connector.name
+
+    def errand(self, lasts: int | None) -> Errand:
+        return Errand(self.name, self.tools, self.part.about.id if self.part.about else None, lasts)
 
     @property
     def pasted(self) -> bool:
@@ -88,17 +95,17 @@ class Answers:
                 await self._trips.client(one.part, one.tools)
         pasted, at_hand = [one for one in ticked if one.pasted], [one for one in ticked if one.at_hand]
         tried = await self._pasted.tried(request, [one.part.connector for one in pasted], choice.typed)
-        trips = {one.name: one.tools for one in ticked if one.trip}
+        trips = [one.errand(choice.lasts) for one in ticked if one.trip]
         async with self._store.transaction() as tx:
             for secret, one in zip(tried, pasted, strict=True):
-                luggage = Errand(one.name, one.tools, choice.lasts, trips).luggage()
-                await self._connections.pasting.keep(tx, secret, request.principal, request.id, luggage)
+                rides = luggage([one.errand(choice.lasts), *trips])
+                await self._connections.pasting.keep(tx, secret, request.principal, request.id, rides)
             met = await self._give(tx, request, at_hand, choice)
         if met:
             self._requests.announce(request)
         if pasted or not trips:
             return Next(confirm=bool(pasted))
-        return Next(await self._trips.begin(request, browser, trips, choice.lasts))
+        return Next(await self._trips.begin(request, browser, trips))
 
     async def decline(self, request: AccessRequest) -> None:
         """Raises PageError 409 when it was answered already."""
@@ -118,17 +125,16 @@ class Answers:
         """
         request.refuse_late()
         waiting = await self._parts.waiting(request)
-        errand = Errand.of(waiting.luggage)
-        part = await self._parts.of(request, errand.connector)
+        errand, *then = errands(waiting.luggage)
+        part = await self._parts.of(request, errand.connector, errand.about)
         async with self._store.transaction() as tx:
             met = await self._requests.answered(tx, request, [errand.connector])
-            about = part.about.id if part.about else None
-            connection = await self._connections.connecting.settle(tx, waiting.connection, about)
+            connection = await self._connections.connecting.settle(tx, waiting.connection, errand.about)
             given = part.given(errand.tools, errand.lasts)
             await self._grants.give(tx, request.principal, request.actor, [connection.id], given)
         if met:
             self._requests.announce(request)
-        return await self._onward(request, browser, errand)
+        return await self._onward(request, browser, then)
 
     async def reject(self, request: AccessRequest) -> None:
         """The person says it is not the account they meant: it is given back, and they can try again."""
@@ -136,7 +142,8 @@ class Answers:
         await self._connections.revocation.revoke(waiting.connection, "person")
 
     async def _ticked(self, request: AccessRequest, choice: Choice) -> list[_Ticked]:
-        ticked = [_Ticked(part, part.ticked(choice.tools)) for part in await self._parts.left(request)]
+        parts = await self._parts.left(request, choice.accounts)
+        ticked = [_Ticked(part, part.ticked(choice.tools)) for part in parts]
         offered = {tool for one in ticked for tool in one.tools}
         if not choice.tools or choice.tools != offered or choice.lasts not in LASTS.values():
             raise PageError(400, "Choose again", "Tick at least one tool, and pick for how long.")
@@ -155,10 +162,10 @@ class Answers:
                 await self._grants.give(tx, request.principal, request.actor, [one.part.about.id], given)
         return await self._requests.answered(tx, request, [one.name for one in ticked])
 
-    async def _onward(self, request: AccessRequest, browser: Session, errand: Errand) -> Next:
+    async def _onward(self, request: AccessRequest, browser: Session, then: Sequence[Errand]) -> Next:
         """After one connection the next one that waits, then the trips that remain."""
         now = await self._requests.get(request.id)
         if await self._connections.connecting.waiting(now.id, now.principal, now.left):
             return Next(confirm=True)
-        trips = {name: tools for name, tools in errand.then.items() if name in now.left}
-        return Next(await self._trips.begin(now, browser, trips, errand.lasts)) if trips else Next()
+        trips = [errand for errand in then if errand.connector in now.left]
+        return Next(await self._trips.begin(now, browser, trips)) if trips else Next()

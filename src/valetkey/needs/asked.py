@@ -10,6 +10,7 @@ from valetkey.manifest import Connector
 from valetkey.manifest.schema_auth import OAuth2
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.requests import AccessRequest
+from valetkey.needs.trips import errands
 from valetkey.people import Agents
 from valetkey.store import Store
 
@@ -51,9 +52,9 @@ class Reading:
         self._store, self._egress, self._connecting = store, egress, connections.connecting
         self._parts, self._agents = parts, agents
 
-    async def asked(self, request: AccessRequest) -> Asked:
-        """Raises PageError 404 when a tool is no longer there."""
-        parts = tuple(await self._parts.left(request))
+    async def asked(self, request: AccessRequest, picked: Mapping[str, str]) -> Asked:
+        """`picked` are the accounts chosen so far. Raises PageError 404 when a tool is no longer there."""
+        parts = tuple(await self._parts.left(request, picked))
         return Asked(request, await self._agent(request), parts, self._origins(parts))
 
     async def confirming(self, request: AccessRequest) -> Waiting:
@@ -62,7 +63,7 @@ class Reading:
         Raises PageError 404 when none waits.
         """
         waiting = await self._parts.waiting(request)
-        part = await self._parts.of(request, waiting.connection.connector)
+        part = await self._parts.of(request, waiting.connection.connector, errands(waiting.luggage)[0].about)
         about, account = part.about, waiting.connection.account
         renewed = await self._connecting.replaced(
             self._store, waiting.connection, about.id if about else None

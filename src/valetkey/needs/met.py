@@ -1,11 +1,14 @@
 """Whether everything a call needs is there; if not, the one link behind which a person can change that."""
 
+from collections.abc import Mapping
+
 from valetkey.connections import Connections
-from valetkey.errors import CallError, NeedsPerson
+from valetkey.errors import NeedsPerson
 from valetkey.grants import Grants
 from valetkey.manifest import Tool
-from valetkey.model import Caller, Connection, ConnectionState, Outcome
-from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.model import Caller, Connection, ConnectionState, Json, Outcome
+from valetkey.needs.accounts import ARGUMENT, WhichAccount
+from valetkey.needs.requests import ANOTHER, AccessRequest, Requests
 
 _MISSING = {
     Outcome.NOT_CONNECTED: "{title} is not connected for the person you act for.",
@@ -20,9 +23,10 @@ class Needs:
 
     def __init__(self, connections: Connections, grants: Grants, requests: Requests) -> None:
         self._connections, self._grants, self._requests = connections, grants, requests
+        self.accounts = WhichAccount(connections, grants)
 
-    async def met(self, caller: Caller, tool: Tool) -> Connection:
-        """Return the connection to use. Raises NeedsPerson with the link, CallError `ambiguous`."""
+    async def met(self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Connection:
+        """Return the connection to use. Raises NeedsPerson with the link, CallError."""
         rows = self._connections.rows
         live = await rows.live(rows.store, caller.principal, tool.connector.name)
         working = [connection for connection in live if connection.state is ConnectionState.CONNECTED]
@@ -31,12 +35,19 @@ class Needs:
                 await self._connections.registrations.for_connector(rows.store, tool.connector)
             outcome = Outcome.RECONNECT if live else Outcome.NOT_CONNECTED
             raise await self.missing(caller, tool, outcome, live[-1] if live else None)
-        connection = await self._only(working, tool)
+        connection = await self.accounts.meant(caller, tool, live, arguments.get(ARGUMENT))
+        if connection.state is not ConnectionState.CONNECTED:
+            raise await self.missing(caller, tool, Outcome.RECONNECT, connection)
         if not tool.scopes <= tool.connector.satisfied(connection.scopes):
             raise await self.missing(caller, tool, Outcome.INSUFFICIENT_SCOPE, connection)
         if not await self._grants.covers(caller.principal, caller.actor.client, connection.id, tool):
             raise await self.missing(caller, tool, Outcome.NOT_GRANTED, connection)
         return connection
+
+    async def another(self, caller: Caller, tool: Tool) -> NeedsPerson:
+        """Return the error with the link behind which one more account is connected for a tool."""
+        request = await self._requests.find_or_make(caller, (tool.name,), Outcome.NOT_CONNECTED, ANOTHER)
+        return self._asking(request, tool, resend=False)
 
     async def missing(
         self, caller: Caller, tool: Tool, outcome: Outcome, about: Connection | None, *, resend: bool = False
@@ -59,15 +70,3 @@ class Needs:
         )
         wants = f"{tool.title}. Open the page to see which agent asks, and decide."
         return NeedsPerson(request.outcome, text, link=link, request=request.id, wants=wants, resend=resend)
-
-    async def _only(self, working: list[Connection], tool: Tool) -> Connection:
-        if len(working) == 1:
-            return working[0]
-        rows = self._connections.rows
-        labels = [
-            (await rows.labelled(rows.store, connection)).label or connection.id for connection in working
-        ]
-        text = (
-            f"There are several {tool.connector.title} accounts: {', '.join(labels)}. Ask which one is meant."
-        )
-        raise CallError(Outcome.AMBIGUOUS, text)

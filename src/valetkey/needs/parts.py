@@ -3,8 +3,9 @@
 Values and look-ups alone; what an answer does with them is in `answers`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from valetkey.connections import Confirming, Connections
 from valetkey.errors import CallError, PageError
@@ -12,8 +13,10 @@ from valetkey.grants import Given
 from valetkey.manifest import Catalog, Connector, Tool
 from valetkey.manifest.schema_auth import Pasted
 from valetkey.model import Connection, ConnectionState, Outcome
-from valetkey.needs.requests import AccessRequest
+from valetkey.needs.requests import ANOTHER, AccessRequest
 from valetkey.store import Store
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,14 @@ class Part:
     """What a request asks of one connector.
 
     `about` is the connection it would use, with its account's label; `ended`: its access is over.
+    `accounts` are the working ones to choose from.
     """
 
     connector: Connector
     asked: tuple[Tool, ...]
     about: Connection | None
     ended: bool
+    accounts: tuple[Connection, ...] = ()
 
     @property
     def others(self) -> list[Tool]:
@@ -79,18 +84,22 @@ class Parts:
         self._store, self._catalog = store, catalog
         self._rows, self._connecting = connections.rows, connections.connecting
 
-    async def left(self, request: AccessRequest) -> list[Part]:
+    async def left(self, request: AccessRequest, picked: Mapping[str, str] = _NOTHING) -> list[Part]:
         """Return the parts that are not answered yet.
 
+        `picked` are connections by connector, or ANOTHER, where the person chose an account.
         Raises PageError 404 when a tool is no longer there.
         """
-        return [await self._part(request, tools) for tools in request.left.values()]
+        return [
+            await self._part(request, tools, picked.get(connector, request.connection))
+            for connector, tools in request.left.items()
+        ]
 
-    async def of(self, request: AccessRequest, connector: str) -> Part:
+    async def of(self, request: AccessRequest, connector: str, about: str | None) -> Part:
         """Return the part about one connector. Raises PageError 404, 409 when it is answered already."""
         if connector not in request.left:
             raise PageError(409, "Already answered", "This was answered already. Open the link again.")
-        return await self._part(request, request.left[connector])
+        return await self._part(request, request.left[connector], about or ANOTHER)
 
     async def waiting(self, request: AccessRequest) -> Confirming:
         """Return the new connection that waits for its person's word. Raises PageError 404: none does."""
@@ -100,14 +109,16 @@ class Parts:
             raise PageError(404, "Nothing to confirm", text)
         return waiting
 
-    async def _part(self, request: AccessRequest, names: Iterable[str]) -> Part:
+    async def _part(self, request: AccessRequest, names: Iterable[str], wanted: str | None) -> Part:
         asked = tuple(self._tool(name) for name in names)
-        connector, about = asked[0].connector, await self._about(request)
-        if about is None or about.connector != connector.name:
-            return Part(connector, asked, None, ended=False)
+        connector, store = asked[0].connector, self._store
+        live = await self._rows.live(store, request.principal, connector.name)
+        labelled = [await self._rows.labelled(store, one) for one in live]
+        working = tuple(one for one in labelled if one.state is ConnectionState.CONNECTED)
+        about = _about(labelled, working, wanted)
         no_good = (Outcome.RECONNECT, Outcome.INSUFFICIENT_SCOPE if connector.pasted else None)
-        ended = request.outcome in no_good or about.state is not ConnectionState.CONNECTED
-        return Part(connector, asked, about, ended)
+        refused = request.outcome in no_good and about is not None and about.id == request.connection
+        return Part(connector, asked, about, refused or about not in (None, *working), working)
 
     def _tool(self, name: str) -> Tool:
         try:
@@ -115,9 +126,11 @@ class Parts:
         except CallError:
             raise PageError(404, "There is nothing here", "This tool is no longer offered.") from None
 
-    async def _about(self, request: AccessRequest) -> Connection | None:
-        """The connection a request is about, unless its person has ended it since."""
-        found = await self._rows.get(self._store, request.connection) if request.connection else None
-        if found is None or found.state is ConnectionState.REVOKED:
-            return None
-        return await self._rows.labelled(self._store, found)
+
+def _about(
+    live: Sequence[Connection], working: Sequence[Connection], wanted: str | None
+) -> Connection | None:
+    """The connection to use: the one that is wanted unless its person has ended it, or what there is."""
+    if wanted is not None:
+        return next((one for one in live if one.id == wanted), None)
+    return next(iter((*working, *live[-1:])), None)

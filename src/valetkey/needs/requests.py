@@ -23,6 +23,9 @@ LASTS = 10 * MINUTE
 MOST_OPEN = 50
 """How many open requests one person can have: an agent cannot bury them."""
 
+ANOTHER = "another"
+"""In place of a connection: one more account, beside those that are connected."""
+
 _PREFIX = "req_"
 _MAC = 16
 _POLL = 0.2
@@ -32,8 +35,8 @@ _POLL = 0.2
 class AccessRequest:
     """One need of one caller: tools of one connector or of several, which are answered one by one.
 
-    `outcome` says what is missing; `connection` is the one it is about, if any; `done` names the
-    connectors that are answered.
+    `outcome` says what is missing; `connection` is the one it is about, ANOTHER, or None for whatever
+    there is; `done` names the connectors that are answered.
     """
 
     id: str

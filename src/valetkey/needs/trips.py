@@ -1,6 +1,6 @@
 """Trips to providers for an access request: whether one can be made, setting out, and coming back."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from valetkey.audit import Audit
@@ -17,23 +17,25 @@ from valetkey.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a new connection is for: the tools to give once it is confirmed, and the trips after it.
+    """What a new connection is for: the tools to give once it is confirmed.
 
-    `lasts` is in milliseconds, None: until it is revoked; `then` are tools by connector. It rides along
-    sealed, so that a person who agrees to several connectors has decided once.
+    `about` is the connection it is to renew, if any; `lasts` is in milliseconds, None: until it is revoked.
     """
 
     connector: str
     tools: list[str]
+    about: str | None
     lasts: int | None
-    then: dict[str, list[str]]
 
-    def luggage(self) -> Json:
-        return asdict(self)
 
-    @classmethod
-    def of(cls, luggage: Json) -> "Errand":
-        return cls(luggage["connector"], luggage["tools"], luggage["lasts"], luggage["then"])
+def luggage(errands: Sequence[Errand]) -> dict[str, Json]:
+    """What rides along, sealed: this errand and those after it, so that a person decides once."""
+    return {"errands": [asdict(errand) for errand in errands]}
+
+
+def errands(luggage: Json) -> list[Errand]:
+    """Return what rode along."""
+    return [Errand(**errand) for errand in luggage["errands"]]
 
 
 class Trips:
@@ -69,19 +71,22 @@ class Trips:
             raise PageError(400, "More than the operator allows", text)
         return client
 
-    async def begin(
-        self, request: AccessRequest, browser: Session, trips: dict[str, list[str]], lasts: int | None
-    ) -> str:
-        """Set out for the first of the connectors, the others to follow; return the provider's URL.
+    async def begin(self, request: AccessRequest, browser: Session, then: Sequence[Errand]) -> str:
+        """Set out on the first of the errands, the others to follow; return the provider's URL.
 
         Raises PageError as `client` does; 409 when that connector is answered already.
         """
-        (name, tools), *then = trips.items()
-        part = await self._parts.of(request, name)
-        client, scopes = await self.client(part, tools), part.to_ask(tools)
-        luggage = Errand(name, tools, lasts, dict(then)).luggage() | {"scopes": sorted(scopes)}
+        first = then[0]
+        part = await self._parts.of(request, first.connector, first.about)
+        client, scopes = await self.client(part, first.tools), part.to_ask(first.tools)
         url = await self._connections.flows.begin(
-            request.id, browser.id, part.connector, client, scopes, luggage
+            request.id,
+            browser.id,
+            part.connector,
+            client,
+            scopes,
+            {**luggage(then), "scopes": sorted(scopes)},
+            hint=part.about.label if part.about else None,
         )
         return self._egress.reroute(url)
 
@@ -95,7 +100,8 @@ class Trips:
         if request.principal != browser.principal:
             raise PageError(403, "This is not your link", "It was made for somebody else.")
         request.refuse_late()
-        connector = (await self._parts.of(request, trip.luggage["connector"])).connector
+        errand = errands(trip.luggage)[0]
+        connector = (await self._parts.of(request, errand.connector, errand.about)).connector
         redirect_uri = self._connections.flows.redirect_uri(registration)
         asked = frozenset(trip.luggage["scopes"])
         await self._connections.connecting.arrive(trip, request.principal, connector, asked, redirect_uri)

@@ -1,12 +1,13 @@
 """`tools/list` and `tools/call`: from the protocol's types to `calls.perform` and back."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from valetkey.calls.arguments import schema_with_account
 from valetkey.calls.perform import Calls
 from valetkey.errors import CallError, IntegrityError, NeedsPerson, StoreError, Unauthenticated
 from valetkey.grants import Grants
@@ -65,12 +66,17 @@ class Handlers:
         return catalog.tool(name).input_schema if catalog.knows(name) else None
 
     async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        """List every tool but those this caller's person has refused it."""
+        """List every tool but those this caller's person has refused it.
+
+        Where they have several accounts, its tools take one more argument that says which.
+        """
         caller = await self._caller()
         tools = self._calls.catalog.tools
         refused = await self._grants.refused(caller.principal, caller.actor.client, tools)
+        several = await self._calls.accounts.several(caller.principal)
+        shown = [tool for tool in tools if tool.name not in refused]
         return types.ListToolsResult(
-            tools=[tool for name, tool in self._listed.items() if name not in refused]
+            tools=[self._shown(tool, several.get(tool.connector.name)) for tool in shown]
         )
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
@@ -90,6 +96,12 @@ class Handlers:
         except CallError as error:
             self._refuse_unknown(params.name, error)
             return _refused(error)
+
+    def _shown(self, tool: Tool, accounts: Sequence[str] | None) -> types.Tool:
+        listed = self._listed[tool.name]
+        if accounts is None:
+            return listed
+        return listed.model_copy(update={"input_schema": schema_with_account(tool, accounts)})
 
     async def _performed(
         self, caller: Caller, params: types.CallToolRequestParams, call: CallId

@@ -13,7 +13,7 @@ from valetkey.pages import Form, Pages
 from valetkey.people import Session
 from valetkey.web.asked import AskedPerson, Hearing
 from valetkey.web.proof import Proof
-from valetkey.web.sections import sections, ticked_at_first, typed
+from valetkey.web.sections import picked, sections, ticked_at_first, typed
 
 _USUAL = "8 hours"
 
@@ -24,6 +24,7 @@ class _Sheet:
 
     tools: frozenset[str]
     lasts: str = _USUAL
+    accounts: Mapping[str, str] = field(default_factory=dict)
     wrong_tools: str = ""
     wrong_password: str = ""
     wrong_secrets: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Connecting:
         return [self._people.route(pages, "/connect/{handle}", self._show, self._answer)]
 
     async def _show(self, hearing: Hearing) -> Response:
-        asked = await self._reading.asked(hearing.request)
+        asked = await self._reading.asked(hearing.request, {})
         return _page(hearing, asked, _Sheet(ticked_at_first(asked)))
 
     async def _answer(self, hearing: Hearing, form: Form) -> Response:
@@ -54,22 +55,23 @@ class Connecting:
             except NotTaken as refused:
                 wrong = {refused.connector: refused.text}
                 sheet = replace(sheet, wrong_secrets=wrong, status=refused.status)
-        return _page(hearing, await self._reading.asked(hearing.request), sheet)
+        return _page(hearing, await self._reading.asked(hearing.request, sheet.accounts), sheet)
 
     async def _checked(self, session: Session, form: Form) -> _Sheet:
-        tools, lasts = form.all("tool"), form.one("lasts")
+        tools, lasts, accounts = form.all("tool"), form.one("lasts"), picked(form)
         if lasts not in LASTS:
-            return _Sheet(tools, wrong_tools="Choose for how long.", status=422)
+            return _Sheet(tools, accounts=accounts, wrong_tools="Choose for how long.", status=422)
+        sheet = _Sheet(tools, lasts, accounts)
         if not tools:
             text = "Tick at least one thing it may do, or choose Deny."
-            return _Sheet(tools, lasts, wrong_tools=text, status=422)
+            return replace(sheet, wrong_tools=text, status=422)
         if wrong := await self._proof.wrong(session, form.one("password")):
-            return _Sheet(tools, lasts, wrong_password=wrong.text, status=wrong.status)
-        return _Sheet(tools, lasts)
+            return replace(sheet, wrong_password=wrong.text, status=wrong.status)
+        return sheet
 
     async def _allowed(self, hearing: Hearing, sheet: _Sheet, form: Form) -> Response:
         """Send the person on: to a provider, to the account they have just pasted a secret of, or back."""
-        choice = Choice(sheet.tools, LASTS[sheet.lasts], typed(form))
+        choice = Choice(sheet.tools, LASTS[sheet.lasts], sheet.accounts, typed(form))
         to = await self._answers.approve(hearing.request, hearing.session, choice)
         return hearing.visit.confirm(hearing.onward(to), hearing.request.id)
 

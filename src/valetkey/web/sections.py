@@ -10,7 +10,7 @@ from valetkey.model import Effect, Secret
 from valetkey.needs import Asked, Part
 from valetkey.pages import EFFECTS, Form
 
-_SECRET, _NAME = "secret-", "name-"
+_SECRET, _NAME, _ACCOUNT = "secret-", "name-", "account-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,12 @@ def typed(form: Form) -> dict[str, Typed]:
     """Return the secrets that stood in the form's fields, by connector."""
     names = (field.removeprefix(_SECRET) for field in form.fields if field.startswith(_SECRET))
     return {name: Typed(Secret(form.one(_SECRET + name)), form.one(_NAME + name)) for name in names}
+
+
+def picked(form: Form) -> dict[str, str]:
+    """Return the accounts that were chosen, by connector: a connection's id, or ANOTHER."""
+    fields = (field for field in form.fields if field.startswith(_ACCOUNT))
+    return {field.removeprefix(_ACCOUNT): form.one(field) for field in fields}
 
 
 def _section(asked: Asked, part: Part, ticked: Collection[str], wrong: Mapping[str, str]) -> Section:
