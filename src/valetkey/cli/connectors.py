@@ -1,5 +1,6 @@
 """`valetkey connectors`: what this server can do, and what is wrong with a manifest. Opens no store."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,38 @@ def show(
     say("")
     columns = {"name": text, "effect": text, "arguments": words, "scopes": words}
     listed(tools, columns, as_json=False, empty="It has no tools.")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and `_`.")],
+    folder: Annotated[Path, typer.Option(help="Where the connector's own folder is made.")] = Path(
+        "connectors"
+    ),
+    auth: Annotated[
+        str, typer.Option(help="How its API is entered: oauth2, api_key, bearer or basic.")
+    ] = "oauth2",
+) -> None:
+    """Begin a connector: a manifest with one tool, and its example.
+
+    Both pass `connectors check` as they are. What has to be replaced says so.
+
+    Example:
+      valetkey connectors new acme
+      valetkey connectors new acme --auth api_key
+
+    Then:
+      edit connectors/acme/manifest.toml,
+      and valetkey connectors check connectors/acme
+    """
+    from valetkey.manifest.scaffold import KINDS, scaffold
+    from valetkey.model import SystemClock
+
+    if auth not in KINDS:
+        raise typer.BadParameter(f"is one of {', '.join(KINDS)}", param_hint="--auth")
+    today = datetime.fromtimestamp(SystemClock().now() / 1000, UTC).date().isoformat()
+    for file in scaffold(folder, name, auth, today):
+        say(str(file))
 
 
 @app.command()

@@ -38,8 +38,13 @@ _PATH = re.compile(r"(?:/(?!\.{0,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
+def is_name(value: str) -> bool:
+    """Whether a connector or a tool may have this name."""
+    return bool(_NAME.fullmatch(value))
+
+
 def _check_name(value: str) -> None:
-    if not _NAME.fullmatch(value):
+    if not is_name(value):
         raise Flaw(f"`{value}` is not a name: small letters, digits and `_`, a letter first")
 
 
