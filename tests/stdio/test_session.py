@@ -11,9 +11,15 @@ import httpx2
 import pytest
 from anyio.abc import Process
 
-from tests.support.desk import ANA, VALETKEY, Desk, is_shown, link_of, set_out, until
+from tests.support.clock import FakeClock
+from tests.support.desk import ANA, OWNER, VALETKEY, Desk, is_shown, link_of, set_out, until
+from tests.support.linked import Linked
+from valetkey.assemble import opened
 from valetkey.demo.person import PersonWithBrowser
+from valetkey.model import Actor, Caller
 from valetkey.sandbox import Sandbox
+from valetkey.settings import load
+from valetkey.stdio.serve import LOCAL_AGENT
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -54,8 +60,13 @@ def refreshes(sandbox: Sandbox) -> dict[str, int]:
 
 
 async def connected(here: Desk) -> None:
-    async with here.client(here.approving()) as agent:
-        assert not (await agent.call_tool("notes.list_notes")).is_error
+    """The owner has connected and granted before, as far as the store is concerned."""
+    async with opened(load(here.home)) as house:
+        async with house.ground.store.transaction() as tx:
+            owner = await house.accounts.add(tx, OWNER)
+            agent = await house.agents.named(tx, LOCAL_AGENT)
+        caller = Caller(owner.principal, Actor(agent.id), LOCAL_AGENT)
+        await Linked(here.sandbox, house, FakeClock(), caller).connect()
 
 
 async def closed(here: Desk, scope: anyio.CancelScope) -> None:

@@ -43,7 +43,7 @@ async def test_a_token_works_wherever_the_server_that_it_was_minted_for_ran_last
         assert (await agent.list_tools()).tools
 
 
-@pytest.mark.parametrize("token", ["junk", "a.b.c", "${VALETKEY_TOKEN}", "", " "])
+@pytest.mark.parametrize("token", ["${VALETKEY_TOKEN}", ""])
 async def test_a_token_that_is_none_is_refused_at_the_start_and_the_owner_is_not_served(
     here: Desk, token: str
 ) -> None:
