@@ -88,7 +88,8 @@ class Accounts:
             used = "UPDATE invitations SET used = $1 WHERE digest = $2"
             await tx.run(used, self._clock.now(), self._digest(secret))
             await tx.run(_END_BROWSERS, self._clock.now(), LOCAL, person.subject)
-            await self._tries.forget(tx, self._about(person.name))
+            await self._tries.forget(tx, self._signing_in(person.name))
+            await self._tries.forget(tx, self._confirming(person.subject))
         return await self.get(self._store, person.subject)
 
     async def sign_in(self, name: str, password: str) -> Person | None:
@@ -98,18 +99,16 @@ class Accounts:
         up to fifteen minutes, and ends with the right password.
         """
         row = await self._store.one(f"{_PEOPLE} WHERE name = $1", name[:63].lower())
-        about = self._about(name)
-        await self._claim_try(about)
-        if not await self._passwords.matches(password, row["password"] if row else None):
-            return None
-        async with self._store.transaction() as tx:
-            await self._tries.forget(tx, about)
-        return _person(row) if row else None
+        right = await self._is_right(row, password, self._signing_in(name))
+        return _person(row) if row and right else None
 
     async def confirm(self, subject: str, password: str) -> bool:
-        """Whether this is a person's password, at the same pace as signing in."""
-        person = await self.get(self._store, subject)
-        return await self.sign_in(person.name, password) is not None
+        """Whether this is a person's password, at the pace of signing in and with a count of its own.
+
+        Anybody can guess at a name; that must not keep its person, who is signed in, from deciding.
+        """
+        row = await self._store.one(f"{_PEOPLE} WHERE subject = $1", subject)
+        return await self._is_right(row, password, self._confirming(subject))
 
     async def get(self, db: Reads, subject: str) -> Person:
         """Raises UsageError when there is no such person."""
@@ -150,14 +149,24 @@ class Accounts:
     def _digest(self, text: str) -> str:
         return self._keys.server(Purpose.LOOKUP).digest(text)
 
-    def _about(self, name: str) -> str:
+    def _signing_in(self, name: str) -> str:
         """Under what the tries at a name's password are counted."""
         return self._digest(f"password {name[:63].lower()}")
 
-    async def _claim_try(self, about: str) -> None:
+    def _confirming(self, subject: str) -> str:
+        """The same for a person who is signed in."""
+        return self._digest(f"confirmation {subject}")
+
+    async def _is_right(self, row: Row | None, password: str, about: str) -> bool:
+        """Try a password. Raises PageError 429, without trying it, when it has been tried too often."""
         if seconds := await self._tries.claim(about):
             text = f"Too many wrong passwords for this name. Try again in {seconds} seconds."
             raise PageError(429, "Wait a moment", text)
+        if not await self._passwords.matches(password, row["password"] if row else None):
+            return False
+        async with self._store.transaction() as tx:
+            await self._tries.forget(tx, about)
+        return True
 
 
 def valid_name(text: str) -> str:
