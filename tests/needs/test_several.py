@@ -11,7 +11,7 @@ from valetkey.errors import PageError
 from valetkey.model import Actor, Caller, Outcome
 from valetkey.needs import AccessRequest
 from valetkey.people import Person
-from valetkey.sandbox import KEYS
+from valetkey.sandbox import KEYS, TOKENS
 
 ANA = "ana@example.com"
 SETTING = NOTES[:-1] + ", " + PASTED.partition("[")[2]
@@ -125,6 +125,24 @@ async def test_a_pasted_secret_and_a_trip_on_one_page(
     assert "/strict/authorize" in browser.url
     await _consent(browser)
     assert await _usable(here, ana, NOTE, THING) == [NOTE, THING]
+    assert await _state(here, request) == "met"
+
+
+async def test_a_yes_that_is_sent_twice_is_no_yes_to_the_next_account_of_the_same_name(
+    here: Town, ana: Person, browser: PersonWithBrowser
+) -> None:
+    """A button pressed twice: the second yes must not reach an account its person has not seen."""
+    request = await _opened(here, browser, ana, THING, "beared.list_things")
+    secrets = {"secret-keyed": KEYS[ANA][0], "secret-beared": TOKENS[ANA][0]}
+    await browser.submit(password=PASSWORD, decision="allow", **secrets)
+    confirming, question = browser.url, browser.page
+    await browser.submit(decision="yes")
+    assert browser.url == confirming, "the other account waits"
+    browser.page = question
+    await browser.submit(decision="yes")
+    assert "Another account arrived since this page was shown." in browser.page
+    assert len(await _usable(here, ana, THING, "beared.list_things")) == 1
+    await browser.submit(decision="yes")
     assert await _state(here, request) == "met"
 
 

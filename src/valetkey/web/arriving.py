@@ -60,7 +60,7 @@ class Arriving:
         return hearing.visit.confirm(onward, hearing.request.id) if given else onward
 
     async def _wrong(self, hearing: Hearing, form: Form, waiting: Waiting) -> Wrong | None:
-        if form.one("account") != _account(waiting):  # they say yes to what they saw, and to nothing else
+        if form.one("shown") != _shown(waiting):  # they say yes to what they saw, and to nothing else
             return _CHANGED
         if hearing.visit.confirmed(hearing.request.id):
             return None
@@ -74,6 +74,7 @@ def _page(hearing: Hearing, waiting: Waiting, wrong: Wrong) -> Response:
         form_to=waiting.origins.values(),
         waiting=waiting,
         account=_account(waiting),
+        shown=_shown(waiting),
         changed=wrong.text if wrong is _CHANGED else "",
         wrong_password="" if wrong is _CHANGED else wrong.text,
         confirmed=hearing.visit.confirmed(hearing.request.id),
@@ -83,3 +84,8 @@ def _page(hearing: Hearing, waiting: Waiting, wrong: Wrong) -> Response:
 
 def _account(waiting: Waiting) -> str:
     return plain(waiting.label) if waiting.label else "an account without a name"
+
+
+def _shown(waiting: Waiting) -> str:
+    """What a page asked about. A name alone is not enough: people have the same one in many places."""
+    return f"{waiting.connector.name} {_account(waiting)}"
