@@ -190,7 +190,9 @@ def _connections(ground: Ground) -> Connections:
         rows=rows,
         registrations=registrations,
         flows=Flows(store, vault, ids, clock, randomness, ground.public_url),
-        connecting=Connecting(store, vault, keeping, endpoint, registrations, rows, sets, clock, tasks),
+        connecting=Connecting(
+            store, vault, keeping, endpoint, registrations, rows, sets, revocation, clock, tasks
+        ),
         pasting=Pasting(keeping, clock),
         refresher=Refresher(
             store, sets, renewal, clock, tasks, owner=ground.leases.owner, overridden=overridden

@@ -193,19 +193,20 @@ async def test_an_account_that_cannot_be_named_is_not_connected(
     here: Town, ana: Person, browser: PersonWithBrowser
 ) -> None:
     link = await here.setting_out(browser, ana)
+    revoked = here.sandbox.strict.counters.revocations
     here.sandbox.strict.faults.set("api", "garbage", times=1)
     await browser.submit(account=ACCOUNT, decision="allow")
     assert "did not complete" in browser.page
-    assert [one.state for one in await _mine(here, ana)] == [ConnectionState.CONFIRMING], (
-        "given back by the jobs"
-    )
+    assert [one.state for one in await _mine(here, ana)] == [ConnectionState.REVOKED]
+    assert here.sandbox.strict.counters.revocations == revoked + 1, "given back at once"
+    assert "Nothing to confirm" in await browser.open(f"{link}/confirm")
     await browser.open(link)
     tick(browser, "notes.write_note")
     await browser.submit(password=PASSWORD, decision="allow")
     await browser.submit(account=ACCOUNT, decision="allow")
     await browser.submit(decision="yes")
     states = sorted(one.state for one in await _mine(here, ana))
-    assert states == [ConnectionState.CONFIRMING, ConnectionState.CONNECTED]
+    assert states == [ConnectionState.CONNECTED, ConnectionState.REVOKED]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from valetkey.connections.detached import Flight
 from valetkey.connections.endpoint import TokenEndpoint
 from valetkey.connections.keeping import PENDING, Keeping
 from valetkey.connections.registrations import Registrations
+from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
 from valetkey.errors import CallError, EgressError, OAuthRefused, PageError
@@ -43,11 +44,13 @@ class Connecting:
         registrations: Registrations,
         rows: Rows,
         sets: TokenSets,
+        revocation: Revocation,
         clock: Clock,
         tasks: TaskGroup,
     ) -> None:
         self._store, self._vault, self._keeping, self._endpoint = store, vault, keeping, endpoint
         self._registrations, self._rows, self._sets = registrations, rows, sets
+        self._revocation = revocation
         self._clock, self._tasks = clock, tasks
 
     async def arrive(
@@ -78,7 +81,11 @@ class Connecting:
         tokens = self._tokens(answer, connector, client.name, asked, sent)
         async with self._store.transaction() as tx:  # durable before anybody is asked whose it is
             new = await self._keeping.seal(tx, tokens, principal, connector, trip.request, trip.luggage)
-        return await self._named(new, connector, tokens)
+        try:
+            return await self._named(new, connector, tokens)
+        except (CallError, EgressError):  # nobody can say yes to an account that nobody can name
+            await self._revocation.revoke(new, "system")
+            raise
 
     def _tokens(
         self, answer: Answer, connector: Connector, client: str, asked: frozenset[str], sent: int
