@@ -8,7 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-all check-tests lint format bench schema clients lock wheel clean
+.PHONY: help demo test test-all check-tests lint format bench truth schema clients lock wheel clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -41,6 +41,9 @@ format: $(READY) ## Let ruff lay out the code and fix what it can
 
 bench: $(READY) ## What one call costs, beside the floor it stands on
 	$(BIN)/python -m benchmarks
+
+truth: $(READY) ## A hundred thousand calls by everybody on four servers: was each answer the right one?
+	$(BIN)/python -m benchmarks.truth
 
 schema: $(READY) ## Write manifests/manifest.schema.json anew from the models
 	$(BIN)/python -m valetkey.manifest > $(VENV)/schema.json
