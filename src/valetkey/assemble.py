@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from valetkey.audit import Audit
 from valetkey.audit.checkpoint import checkpoint
+from valetkey.calls.answering import Answering
 from valetkey.calls.perform import Calls
 from valetkey.calls.policy import Policy
 from valetkey.connections import Connections, Flows, Registrations
@@ -152,9 +153,13 @@ def _house(ground: Ground, issuer: str) -> House:
     )
     policy, needs = Policy(store, agents), Needs(connections, grants, requests)
     parts = Parts(store, ground.catalog, connections)
+    accounts = Accounts(store, keys, ids, clock, ground.randomness)
+    answering = Answering(
+        store, ground.catalog, needs, requests, connections, grants, accounts, agents, sessions
+    )
     return House(
         ground=ground,
-        accounts=Accounts(store, keys, ids, clock, ground.randomness),
+        accounts=accounts,
         sessions=sessions,
         agents=agents,
         tokens=tokens,
@@ -164,7 +169,7 @@ def _house(ground: Ground, issuer: str) -> House:
         requests=requests,
         reading=Reading(store, ground.egress, connections, parts, agents),
         answers=_answers(ground, connections, grants, requests, parts),
-        calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress),
+        calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress, answering),
         jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, ground.leases),
     )
 

@@ -29,6 +29,8 @@ IN_THE_HEAD: list[Flawed] = [
     ('title    = "Acme"\n', "", "title", "missing", None),
     ("2026-11-24", "last week", "checked", "date", None),
     ('"none"', '"oauth1"', "auth", "unknown kind", None),
+    ('"acme"\n', '"valetkey"\n', "name", "the server's own tools", None),
+    ('"none"', '"bearer"\nwhere = "there"', "whoami", "is tried with it before it is kept", None),
 ]  # fmt: skip
 
 IN_A_TOOL: list[Flawed] = [
@@ -57,6 +59,13 @@ IN_A_TOOL: list[Flawed] = [
     ("GET /things/{id}", "GET /things", "args.id", "used by no request", None),
     ("GET /things/{id}", "GET /things/{each}/{id}", "request", "unknown argument `each`", None),
     ('description = "Which."', 'descripton = "Which."', "args.id.descripton", "unknown key", "description"),
+    (
+        "id = {",
+        'account = { type = "string", description = "x" }, id = {',
+        "args.account",
+        "says which",
+        None,
+    ),
     ('"string", d', '"strnig", d', "args.id.type", "input should be", "string"),
     ('"string", d', '"string", optional = true, d', "request", "may be unset", None),
     ('"string", d', '"array", d', "request", "no path segment", None),

@@ -178,7 +178,8 @@ async def test_no_error_says_more_than_its_reader_needs(here: Town, fault: str) 
 
 async def test_a_listing_hides_only_what_its_own_person_refused(here: Town, agent: Wire) -> None:
     tools = {tool["name"] for tool in (await _listed(agent))["tools"]}
-    assert tools == {tool.name for tool in here.house.ground.catalog.tools}
+    own = {tool.name for tool in here.house.calls.own}
+    assert tools == {tool.name for tool in here.house.ground.catalog.tools} | own
 
 
 async def test_every_name_fits_every_client(here: Town) -> None:

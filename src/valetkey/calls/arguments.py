@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from valetkey.calls.own import OwnTool
 from valetkey.errors import CallError
 from valetkey.manifest import Tool
 from valetkey.model import Effect, Json, Outcome
@@ -10,11 +11,13 @@ from valetkey.needs.accounts import ARGUMENT
 _LONGEST = 200
 
 
-def checked(tool: Tool, arguments: Json) -> dict[str, Json]:
+def checked(tool: Tool | OwnTool, arguments: Json) -> dict[str, Json]:
     """Return what an agent sent, with defaults, and with the account if it named one.
 
     Raises CallError `invalid`. Whose account it is, is looked up later.
     """
+    if isinstance(tool, OwnTool):
+        return tool.check(arguments)
     if not isinstance(arguments, dict) or arguments.get(ARGUMENT) is None:
         return tool.check(_without_account(arguments))
     account = arguments[ARGUMENT]

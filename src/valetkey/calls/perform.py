@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from valetkey.audit import Audit, Record
+from valetkey.calls.answering import Answering
 from valetkey.calls.arguments import checked
+from valetkey.calls.own import OwnTool, own_tools
 from valetkey.calls.policy import Policy
 from valetkey.calls.run import run
 from valetkey.connections import Connections
@@ -15,7 +17,7 @@ from valetkey.needs import Needs
 
 
 class Calls:
-    """Carries out tool calls for their callers."""
+    """Carries out tool calls for their callers. `own` are the server's own tools, shown everywhere."""
 
     def __init__(
         self,
@@ -25,14 +27,27 @@ class Calls:
         needs: Needs,
         connections: Connections,
         egress: Egress,
+        answering: Answering,
     ) -> None:
         self.catalog, self._audit, self._policy, self.accounts = catalog, audit, policy, needs.accounts
         self._needs, self._connections, self._egress = needs, connections, egress
+        self._answering, self.own = answering, own_tools(answering)
+        self._own = {name: tool for tool in self.own for name in (tool.name, tool.name.replace(".", "_"))}
+
+    def tool(self, name: str) -> Tool | OwnTool:
+        """Return the tool of that name, in either spelling. Raises CallError `not_found`."""
+        return self._own.get(name) or self.catalog.tool(name)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a tool of that name."""
+        return name in self._own or self.catalog.knows(name)
 
     def only(self, shows: Callable[[Tool], bool]) -> "Calls":
         """Return the calls of an endpoint that shows only some of the tools: no other can be called there."""
+        catalog = self.catalog.only(shows)
+        answering = self._answering.over(catalog)
         return Calls(
-            self.catalog.only(shows), self._audit, self._policy, self._needs, self._connections, self._egress
+            catalog, self._audit, self._policy, self._needs, self._connections, self._egress, answering
         )
 
     async def perform(self, caller: Caller, name: str, arguments: Json, call: CallId) -> dict[str, Json]:
@@ -42,9 +57,11 @@ class Calls:
         with a new one where it says `resend`. StoreError: it could not be recorded, so it was not made.
         """
         async with self._audit.around(caller, name, call) as record:  # opened and closed, whatever happens
-            tool = record.tool(self.catalog.tool(name))  # not_found
+            tool = record.tool(self.tool(name))  # not_found
             arguments = record.arguments(checked(tool, arguments))  # invalid
             await self._policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
+            if isinstance(tool, OwnTool):
+                return await tool.answer(caller, arguments)  # it needs no connection, and nothing is sent
             connection = await self._needs.met(
                 caller, tool, arguments
             )  # NeedsPerson: all that is missing, one page
@@ -54,7 +71,7 @@ class Calls:
     async def declined(self, caller: Caller, name: str, arguments: Json, call: CallId) -> None:
         """Close a call whose person said no. Raises CallError `declined`."""
         async with self._audit.around(caller, name, call) as record:
-            tool = record.tool(self.catalog.tool(name))
+            tool = record.tool(self.tool(name))
             record.arguments(checked(tool, arguments))
             text = "The person declined. Do not ask for this again unless they bring it up."
             raise CallError(Outcome.DECLINED, text)

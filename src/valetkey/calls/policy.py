@@ -5,6 +5,7 @@ Today that is an agent who was suspended; the operator's own rules take their pl
 
 from collections.abc import Mapping
 
+from valetkey.calls.own import OwnTool
 from valetkey.errors import CallError
 from valetkey.manifest import Tool
 from valetkey.model import Caller, Json, Outcome
@@ -18,7 +19,7 @@ class Policy:
     def __init__(self, db: Reads, agents: Agents) -> None:
         self._db, self._agents = db, agents
 
-    async def forbids(self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> None:
+    async def forbids(self, caller: Caller, tool: Tool | OwnTool, arguments: Mapping[str, Json]) -> None:
         """Raise CallError `denied` when the operator forbids this call."""
         agent = await self._agents.get(self._db, caller.actor.client)
         if agent is None or agent.suspended is not None:

@@ -161,7 +161,7 @@ async def _missing(house: "House", caller: Caller, tool: "Tool", *, another: boo
     needs = Needs(house.connections, house.grants, house.requests)
     try:
         if another:
-            raise await needs.another(caller, tool)
+            raise await needs.another(caller, [tool])
         await needs.met(caller, tool, {})
     except NeedsPerson as need:
         event = act("request.linked", caller.principal, caller.actor.client, request=need.request)

@@ -27,6 +27,8 @@ _LATER = {"multipart": "multipart bodies", "raw": "raw bodies"}
 
 def faults(manifest: Manifest) -> Faults:
     """Yield every fault of a manifest whose single values are right."""
+    if manifest.name == "valetkey":
+        yield "name", Flaw("`valetkey` is the name of the server's own tools")
     yield from _urls(manifest)
     if manifest.whoami and "{" in manifest.whoami.request:
         yield "whoami.request", Flaw("has no arguments to fill placeholders with")

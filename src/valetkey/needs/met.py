@@ -1,6 +1,6 @@
 """Whether everything a call needs is there; if not, the one link behind which a person can change that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from valetkey.connections import Connections
 from valetkey.errors import NeedsPerson
@@ -27,27 +27,46 @@ class Needs:
 
     async def met(self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Connection:
         """Return the connection to use. Raises NeedsPerson with the link, CallError."""
+        lack, connection = await self.lacks(caller, tool, arguments)
+        if lack is None and connection is not None:
+            return connection
+        raise await self.missing(caller, tool, lack or Outcome.NOT_CONNECTED, connection)
+
+    async def lacks(
+        self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]
+    ) -> tuple[Outcome | None, Connection | None]:
+        """Return what a call lacks, None for nothing, and the connection it is about. Nobody is asked.
+
+        Raises CallError where nobody could be, or which account is meant is not clear.
+        """
         rows = self._connections.rows
         live = await rows.live(rows.store, caller.principal, tool.connector.name)
-        working = [connection for connection in live if connection.state is ConnectionState.CONNECTED]
-        if not working:
+        if not any(connection.state is ConnectionState.CONNECTED for connection in live):
             if not tool.connector.pasted:  # no link for what cannot be connected
                 await self._connections.registrations.for_connector(rows.store, tool.connector)
-            outcome = Outcome.RECONNECT if live else Outcome.NOT_CONNECTED
-            raise await self.missing(caller, tool, outcome, live[-1] if live else None)
+            return (Outcome.RECONNECT, live[-1]) if live else (Outcome.NOT_CONNECTED, None)
         connection = await self.accounts.meant(caller, tool, live, arguments.get(ARGUMENT))
-        if connection.state is not ConnectionState.CONNECTED:
-            raise await self.missing(caller, tool, Outcome.RECONNECT, connection)
-        if not tool.scopes <= tool.connector.satisfied(connection.scopes):
-            raise await self.missing(caller, tool, Outcome.INSUFFICIENT_SCOPE, connection)
-        if not await self._grants.covers(caller.principal, caller.actor.client, connection.id, tool):
-            raise await self.missing(caller, tool, Outcome.NOT_GRANTED, connection)
-        return connection
+        return await self._lack(caller, tool, connection), connection
 
-    async def another(self, caller: Caller, tool: Tool) -> NeedsPerson:
-        """Return the error with the link behind which one more account is connected for a tool."""
-        request = await self._requests.find_or_make(caller, (tool.name,), Outcome.NOT_CONNECTED, ANOTHER)
-        return self._asking(request, tool, resend=False)
+    async def _lack(self, caller: Caller, tool: Tool, connection: Connection) -> Outcome | None:
+        if connection.state is not ConnectionState.CONNECTED:
+            return Outcome.RECONNECT
+        if not tool.scopes <= tool.connector.satisfied(connection.scopes):
+            return Outcome.INSUFFICIENT_SCOPE
+        covered = await self._grants.covers(caller.principal, caller.actor.client, connection.id, tool)
+        return None if covered else Outcome.NOT_GRANTED
+
+    async def together(self, caller: Caller, tools: Sequence[Tool], outcome: Outcome) -> NeedsPerson:
+        """Return the error with one link for all that several tools lack."""
+        names = tuple(tool.name for tool in tools)
+        request = await self._requests.find_or_make(caller, names, outcome)
+        return self._asking_for(request, list(dict.fromkeys(tool.connector.title for tool in tools)))
+
+    async def another(self, caller: Caller, tools: Sequence[Tool]) -> NeedsPerson:
+        """Return the error with the link behind which one more account is connected for some tools."""
+        names = tuple(tool.name for tool in tools)
+        request = await self._requests.find_or_make(caller, names, Outcome.NOT_CONNECTED, ANOTHER)
+        return self._asking_for(request, [f"another {tools[0].connector.title} account"])
 
     async def missing(
         self, caller: Caller, tool: Tool, outcome: Outcome, about: Connection | None, *, resend: bool = False
@@ -70,3 +89,12 @@ class Needs:
         )
         wants = f"{tool.title}. Open the page to see which agent asks, and decide."
         return NeedsPerson(request.outcome, text, link=link, request=request.id, wants=wants, resend=resend)
+
+    def _asking_for(self, request: AccessRequest, titles: Sequence[str]) -> NeedsPerson:
+        link, what = self._requests.link(request), ", ".join(titles)
+        text = (
+            f"The person you act for has to decide about {what}. Give them this link, which only they can "
+            f"use, signed in as themselves: {link} . Then call valetkey.wait, or simply the tools you need."
+        )
+        wants = f"Use {what}. Open the page to see which agent asks, and decide."
+        return NeedsPerson(request.outcome, text, link=link, request=request.id, wants=wants)

@@ -107,6 +107,22 @@ class Requests:
             raise PageError(404, "There is nothing here", "This request is gone.")
         return self._dated(_request(row))
 
+    async def open_of(self, caller: Caller) -> list[AccessRequest]:
+        """Return the open requests of one caller, oldest first."""
+        sql = (
+            f"{_REQUESTS} WHERE issuer = $1 AND subject = $2 AND actor = $3 AND state = 'open' AND until > $4"
+        )
+        who = (caller.principal.issuer, caller.principal.subject, caller.actor.client)
+        rows = await self._store.all(f"{sql} ORDER BY id", *who, self._clock.now())
+        return [_request(row) for row in rows]
+
+    async def of(self, caller: Caller, request_id: str) -> AccessRequest | None:
+        """Return a request by an id that a caller named: their own, or None as for any other."""
+        row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id)
+        request = self._dated(_request(row)) if row else None
+        ours = request and (request.principal, request.actor) == (caller.principal, caller.actor.client)
+        return request if ours else None
+
     async def any_open(self) -> bool:
         """Whether anybody has a link to answer now."""
         sql = "SELECT 1 AS open FROM access_requests WHERE state = 'open' AND until > $1 LIMIT 1"

@@ -8,6 +8,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from valetkey.calls.arguments import schema_with_account
+from valetkey.calls.own import OwnTool
 from valetkey.calls.perform import Calls
 from valetkey.errors import CallError, IntegrityError, NeedsPerson, StoreError, Unauthenticated
 from valetkey.grants import Grants
@@ -58,12 +59,12 @@ class Handlers:
     ) -> None:
         self._calls, self._grants, self._requests = calls, grants, requests
         self._callers, self._ids, self._hold, self._reachable = callers, ids, hold, reachable
-        self._listed = {tool.name: _listed(tool, spelled(tool.name)) for tool in calls.catalog.tools}
+        tools: list[Tool | OwnTool] = [*calls.catalog.tools, *calls.own]
+        self._listed = {tool.name: _listed(tool, spelled(tool.name)) for tool in tools}
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """The schema of a tool's arguments, so that a call need not run the whole listing."""
-        catalog = self._calls.catalog
-        return catalog.tool(name).input_schema if catalog.knows(name) else None
+        return self._calls.tool(name).input_schema if self._calls.knows(name) else None
 
     async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """List every tool but those this caller's person has refused it.
@@ -75,9 +76,8 @@ class Handlers:
         refused = await self._grants.refused(caller.principal, caller.actor.client, tools)
         several = await self._calls.accounts.several(caller.principal)
         shown = [tool for tool in tools if tool.name not in refused]
-        return types.ListToolsResult(
-            tools=[self._shown(tool, several.get(tool.connector.name)) for tool in shown]
-        )
+        theirs = [self._shown(tool, several.get(tool.connector.name)) for tool in shown]
+        return types.ListToolsResult(tools=[*theirs, *(self._listed[tool.name] for tool in self._calls.own)])
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
         """Carry out one leg of a call: its result, a link to open first, or why not, in words for a model."""
@@ -182,7 +182,7 @@ class Handlers:
 
     def _refuse_unknown(self, name: str, error: CallError) -> None:
         """A tool that does not exist is an error of the protocol, not of a tool."""
-        if error.outcome == Outcome.NOT_FOUND and not self._calls.catalog.knows(name):
+        if error.outcome == Outcome.NOT_FOUND and not self._calls.knows(name):
             raise MCPError(code=types.INVALID_PARAMS, message=error.text) from None
 
 
@@ -191,7 +191,7 @@ def _in_vain(waited: AccessRequest | None, need: NeedsPerson) -> bool:
     return waited is not None and waited.state == "met" and waited.outcome == need.outcome
 
 
-def _listed(tool: Tool, name: str) -> types.Tool:
+def _listed(tool: Tool | OwnTool, name: str) -> types.Tool:
     hints = types.ToolAnnotations.model_validate({"title": tool.title, **tool.annotations})
     return types.Tool(
         name=name,
