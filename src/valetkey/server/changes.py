@@ -24,7 +24,8 @@ MOST_STREAMS = 50
 """How many streams one person's clients may hold open, so that one cannot use up everybody's."""
 
 _CHANGED = "notifications/tools/list_changed"
-_KINDS = ("grant.given", "grant.revoked", "connection.connected", "connection.revoked")
+_KINDS = ("grant.given", "grant.revoked")
+_KINDS += ("connection.connected", "connection.needs_reauth", "connection.revoked")
 
 
 class Listeners:
@@ -115,4 +116,4 @@ class CallersChanges:
 
 _CHANGES = """
 SELECT seq, issuer, subject FROM audit
-WHERE seq > $1 AND kind IN ($2, $3, $4, $5) AND issuer IS NOT NULL ORDER BY seq LIMIT 1000"""
+WHERE seq > $1 AND kind IN ($2, $3, $4, $5, $6) AND issuer IS NOT NULL ORDER BY seq LIMIT 1000"""
