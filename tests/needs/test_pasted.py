@@ -162,6 +162,22 @@ async def test_a_second_agent_needs_no_second_secret(
     assert ANA in await _called(here, ana, KEYED, agent="two")
 
 
+async def test_another_account_has_a_secret_of_its_own(
+    here: Town, ana: Person, browser: PersonWithBrowser
+) -> None:
+    await _opened(here, browser, ana, KEYED)
+    await _pasted(browser, KEYED.fields)
+    await browser.submit(decision="yes")
+    await _opened(here, browser, ana, KEYED, agent="two")
+    await _pasted(browser, {"account-keyed": "another"})
+    assert "Paste the whole secret" in browser.page
+    await _pasted(browser, {"account-keyed": "another", "secret-keyed": KEYS[BEN][0]})
+    assert BEN in browser.page
+    await browser.submit(decision="yes")
+    assert BEN in await _called(here, ana, KEYED, agent="two")
+    assert ANA in await _called(here, ana, KEYED)
+
+
 async def test_a_secret_that_stopped_working_is_asked_for_again_and_the_same_connection_goes_on(
     here: Town, ana: Person, browser: PersonWithBrowser
 ) -> None:
