@@ -32,7 +32,7 @@ class Connections:
 
     def tokens(self, connection: Connection, connector: Connector) -> ConnectionCredentials:
         """Return what egress asks for this connection's credential."""
-        return ConnectionCredentials(self.refresher, connection.token_set, connector)
+        return ConnectionCredentials(self.refresher, self.rows, connection, connector)
 
 
 __all__ = [

@@ -1,19 +1,26 @@
 """What egress puts on a request for a connection: its token, opened and fresh, bound to its origins."""
 
+from dataclasses import replace
+
 from valetkey.connections.presenting import credential
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.renewal import reconnect
-from valetkey.connections.tokensets import Forgotten, OriginsChanged
+from valetkey.connections.rows import Rows
+from valetkey.connections.tokensets import Forgotten, Held, OriginsChanged
 from valetkey.egress import Credential
 from valetkey.errors import IntegrityError
 from valetkey.manifest import Connector
+from valetkey.model import Connection
 
 
 class ConnectionCredentials:
-    """The credentials of one token set at one connector, for `Egress.to`."""
+    """The credentials of one connection at its connector, for `Egress.to`."""
 
-    def __init__(self, refresher: Refresher, token_set: str, connector: Connector) -> None:
-        self._refresher, self._token_set, self._connector = refresher, token_set, connector
+    def __init__(
+        self, refresher: Refresher, rows: Rows, connection: Connection, connector: Connector
+    ) -> None:
+        self._refresher, self._rows = refresher, rows
+        self._connection, self._connector = connection, connector
 
     async def current(self) -> Credential:
         """Return the credential to send now. Raises CallError `reconnect` or `unavailable`."""
@@ -25,10 +32,23 @@ class ConnectionCredentials:
 
     async def _usable(self, refused: int) -> Credential:
         try:
-            held = await self._refresher.usable(self._token_set, self._connector, refused=refused)
+            held = await self._held(refused)
         except (OriginsChanged, Forgotten):  # another `[hosts]`, a changed manifest, or its end a moment ago
             raise reconnect(self._connector) from None
         except IntegrityError:
-            await self._refresher.damaged(self._token_set)
+            await self._refresher.damaged(self._connection.token_set)
             raise reconnect(self._connector) from None
         return credential(self._connector, held.tokens, held.version)
+
+    async def _held(self, refused: int) -> Held:
+        """Its tokens; those of its new token set, where its person has renewed it since this call began."""
+        set_then = self._connection.token_set
+        try:
+            return await self._refresher.usable(set_then, self._connector, refused=refused)
+        except Forgotten:
+            now = await self._rows.get(self._rows.store, self._connection.id)
+            if now is None or now.token_set == set_then:
+                raise
+        self._connection = now
+        held = await self._refresher.usable(now.token_set, self._connector)
+        return replace(held, version=max(held.version, refused + 1))  # newer, though its set counts anew

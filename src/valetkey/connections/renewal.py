@@ -138,7 +138,8 @@ class Renewal:
     async def _saved(self, held: Held, connector: Connector, answer: Answer, sent: int) -> Held:
         """Make the new tokens durable before anyone uses them.
 
-        Guarded by the version and not by the lease: a late answer may hold the only live token.
+        Guarded by the version and not by the lease: a late answer may hold the only live token. Raises
+        Forgotten when the connection was ended or renewed meanwhile.
         """
         tokens, overridden = _renewed(held.tokens, answer, sent), held.tokens.overridden
         try:
@@ -150,7 +151,7 @@ class Renewal:
         except Forgotten as forgotten:
             if forgotten.reason == REVOKED:
                 await self._give_back(held.id, connector, tokens)
-            raise reconnect(connector) from None
+            raise
 
     async def _store_new(self, tx: Transaction, key: str, tokens: TokenSet) -> None:
         receipt = await self._sets.put(tx, key, tokens)
