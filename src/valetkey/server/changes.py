@@ -24,8 +24,13 @@ MOST_STREAMS = 50
 """How many streams one person's clients may hold open, so that one cannot use up everybody's."""
 
 _CHANGED = "notifications/tools/list_changed"
-_KINDS = ("grant.given", "grant.revoked")
-_KINDS += ("connection.connected", "connection.needs_reauth", "connection.revoked")
+_KINDS = (
+    "grant.given",
+    "grant.revoked",
+    "connection.connected",
+    "connection.needs_reauth",
+    "connection.revoked",
+)
 
 
 class Listeners:
