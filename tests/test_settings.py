@@ -248,3 +248,9 @@ def test_the_environment_sets_nothing_else(monkeypatch: pytest.MonkeyPatch, home
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "VALETKEY_EGRESS__PROXY", "VALETKEY_EGRESS_PROXY"):
         monkeypatch.setenv(name, "http://evil.example")
     assert settings.load(home) == before
+
+
+def test_a_setting_below_a_table_is_told_where_it_belongs() -> None:
+    text = '[hosts]\n"https://slack.com" = "http://127.0.0.1:4101"\nmanifests = ["connectors"]\n'
+    with pytest.raises(SettingsError, match="`manifests` stands below"):
+        settings.parse(text, FILE)

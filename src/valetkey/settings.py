@@ -235,6 +235,9 @@ def _problem(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         return f"there is no setting `{key}`{_nearest(str(first['loc'][-1]))}"
+    table, *below = first["loc"]
+    if table == "hosts" and below and below[0] in Settings.model_fields:
+        return f"`{below[0]}` stands below [hosts] and so belongs to it; move it above the first [table]"
     return f"`{key}`: {_KINDS.get(first['type'], first['msg'].removeprefix('Value error, '))}"
 
 

@@ -100,3 +100,14 @@ def test_slack_is_told_to_need_https(cli: Cli) -> None:
     assert "public_url" in told.err
     assert refusal("slack", "https://valetkey.example.com/callback/slack") is None
     assert refusal("google", "http://localhost:8917/callback/google") is None
+
+
+def test_a_provider_is_looked_up_before_a_secret_is_asked_for(cli: Cli) -> None:
+    refused = cli("registrations", "add", "googel", "--client-id", "id")
+    assert refused.code == 1
+    assert "there are: github, google, slack" in refused.err
+
+
+def test_the_name_of_a_connector_is_answered_with_its_provider(cli: Cli) -> None:
+    refused = cli("registrations", "add", "gmail", "--client-id", "id")
+    assert "the provider that it uses is `google`" in refused.err

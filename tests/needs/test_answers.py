@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.browsing import fetched, tick, untick
-from tests.support.town import NOTES, PASSWORD, Town, town
+from tests.support.town import NOTES, OPERATOR, PASSWORD, Town, town
 from tests.support.wire import text
 from valetkey.demo.person import PersonWithBrowser
-from valetkey.model import ConnectionState
+from valetkey.model import ConnectionState, Registration, Secret
 from valetkey.people import Person
 
 ACCOUNT = "ana@example.com"
@@ -200,3 +200,15 @@ async def test_a_provider_without_a_client_of_ours_is_the_operators_business(
         assert "[failed]" in text(said)
         assert "valetkey registrations add slack" in text(said)
         assert here.links == [], "nobody is sent anywhere for what cannot work"
+
+
+async def test_a_mistyped_client_is_mended_by_adding_another(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with town(tmp_path_factory.mktemp("home"), clients=("slack",)) as here:
+        clients, store = here.house.connections.registrations, here.house.ground.store
+        here.clock.advance(1)
+        async with store.transaction() as tx:
+            await clients.add(tx, Registration("better", "slack", "id", Secret("right")), OPERATOR)
+        slack = here.house.ground.catalog.connectors["slack"]
+        assert (await clients.for_connector(store, slack)).name == "better"

@@ -1,20 +1,18 @@
 """`valetkey registrations`: the operator's own clients at providers. A secret never is an argument."""
 
 import sys
-from collections.abc import Iterable
 from getpass import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import in_house, operator
+from valetkey.cli.house import in_house, operator, settings
 from valetkey.cli.output import AsJson, listed, say, tell, text, words
 from valetkey.errors import UsageError
 from valetkey.model import Json, Registration, Secret
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
-    from valetkey.manifest import Connector
 
 app = typer.Typer(
     name="registrations", help="The clients that you registered at providers.", no_args_is_help=True
@@ -48,7 +46,8 @@ def add(
 
     The secret is asked for, or read from stdin: as an argument it would stand in
     the list of processes and in the shell's history. It is sealed at once and
-    never shown again.
+    never shown again. Of several at one provider the newest is used for what is
+    connected from now on; to replace one, add another with a new --name.
 
     Example:
       valetkey registrations add google --client-id 1234-ab…
@@ -58,12 +57,12 @@ def add(
     Then:
       register the printed redirect URI at the provider
     """
+    _refuse_unknown(provider)  # before a secret is typed in vain
     ceiling = None if scopes is None else frozenset(scopes.replace(",", " ").split())
     secret = _secret(from_stdin=client_secret_stdin)
     new = Registration(name or provider, provider, client_id, secret, ceiling)
 
     async def adding(house: "House") -> str:
-        _refuse_unknown(provider, house.ground.catalog.connectors.values())
         async with house.ground.store.transaction() as tx:
             await house.connections.registrations.add(tx, new, operator())
         return house.connections.flows.redirect_uri(new.name)
@@ -124,12 +123,22 @@ def _secret(*, from_stdin: bool) -> Secret:
     return Secret(secret)
 
 
-def _refuse_unknown(provider: str, connectors: "Iterable[Connector]") -> None:
+def _refuse_unknown(provider: str) -> None:
+    """Raises UsageError; ManifestError when the connectors cannot be read."""
     from valetkey.connections import providers
+    from valetkey.manifest import Catalog, shipped
 
-    known = providers(connectors)
-    if provider not in known:
-        raise UsageError(f"no connector uses a provider `{provider}`; there are: {', '.join(known)}")
+    chosen = settings()
+    catalog = Catalog.load([shipped(), *chosen.manifests], allow_hooks=[shipped(), *chosen.allow_hooks])
+    known = providers(catalog.connectors.values())
+    if provider in known:
+        return
+    named = catalog.connectors.get(provider)
+    if named and named.pasted:
+        raise UsageError(f"`{provider}` needs no registration: its people paste a secret of their own")
+    if named:
+        raise UsageError(f"`{provider}` is a connector; the provider that it uses is `{named.provider}`")
+    raise UsageError(f"no connector uses a provider `{provider}`; there are: {', '.join(known)}")
 
 
 def _ceiling(scopes: Json) -> str:

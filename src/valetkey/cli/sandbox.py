@@ -20,9 +20,10 @@ def sandbox(
 ) -> None:
     """Run invented providers to try things out against.
 
-    They are Google with Gmail and Calendar, GitHub, and Slack, with people and
-    data; all of it is forgotten when they stop. What is printed is the \\[hosts]
-    table that sends a server's requests here, and the clients to register.
+    They are Google with Gmail and Calendar, GitHub, Slack and a few of no
+    company, with people and data; all of it is forgotten when they stop. What
+    is printed is the \\[hosts] table that sends a server's requests here, and the
+    clients to register.
 
     Example:
       valetkey sandbox --port 4101

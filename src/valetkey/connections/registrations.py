@@ -49,11 +49,11 @@ class Registrations:
         return _registration(row, secret)
 
     async def for_connector(self, db: Reads, connector: Connector) -> Registration:
-        """Return the oldest registration at a connector's provider.
+        """Return the newest registration at a connector's provider: adding another mends a mistyped one.
 
         Raises CallError `failed`, saying what the operator has to do, when there is none.
         """
-        sql = "SELECT name FROM registrations WHERE provider = $1 ORDER BY created, name"
+        sql = "SELECT name FROM registrations WHERE provider = $1 ORDER BY created DESC, name"
         row = await db.one(sql, connector.provider)
         if row is None:
             text = (

@@ -89,6 +89,10 @@ async def _attach(story: Story, *, keep: bool) -> None:
         f"For an hour it acts for Ana, as {ATTACHED}. It may do nothing yet: its first call brings a link."
     )
     tell.says("sign in", f"as  {ANA.name}  with the password  {ANA.password}")
+    by_hand = (
+        f"VALETKEY_URL={here.url} VALETKEY_TOKEN=(the one above) .venv/bin/python examples/bare_client.py"
+    )
+    tell.says("by hand", by_hand)
     tell.says("her page", f"{here.url}/mine")
     tell.says("audit", f"VALETKEY_HOME={here.home} valetkey audit list")
     tell.says("Valetkey", "and everything else stay until Ctrl-C")
