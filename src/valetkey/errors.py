@@ -20,8 +20,11 @@ ValetkeyError                  what every caller may catch; `str()` is a sentenc
     ├── NeedsPerson            a person has to open a link first
     └── Replayed               this call id was sent before; it is not sent again
 
-No message ever carries a token, a code, a secret or an upstream body.
+No message ever carries a token, a code, a secret or an upstream body. Of an exception that nobody raised
+on purpose that cannot be said: `where` is all that is logged of one.
 """
+
+import traceback
 
 
 class ValetkeyError(Exception):
@@ -140,3 +143,10 @@ class NeedsPerson(CallError):
 
 class Replayed(CallError):
     """This call id was sent before; the stored outcome is all there is, and it is not sent again."""
+
+
+def where(error: Exception) -> str:
+    """An error's kind and its place in the code; never its message, which can hold what somebody sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    return f"{type(error).__name__} at {place}"

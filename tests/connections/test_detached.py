@@ -76,3 +76,17 @@ async def test_an_error_nobody_foresaw_is_told_without_its_text(caplog: pytest.L
     assert caught.value.outcome == "unavailable"
     assert "something" not in caught.value.text
     assert "nobody foresaw" in caplog.text
+
+
+async def test_of_an_error_that_nobody_foresaw_the_log_has_no_text(caplog: pytest.LogCaptureFixture) -> None:
+    """Detached work handles codes and tokens: what an error says of it may hold one."""
+
+    async def work() -> str:
+        raise RuntimeError("canary-of-this-test")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            with pytest.raises(CallError):
+                await Flight.begin(tasks, work).landed()
+    assert "canary-of-this-test" not in caplog.text
+    assert "RuntimeError at " in caplog.text

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from valetkey.errors import CallError, ValetkeyError
+from valetkey.errors import CallError, ValetkeyError, where
 from valetkey.model import Outcome
 
 _log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class Flight(Generic[T]):
                 self._result.append(await work())
         except ValetkeyError as error:
             self._error = error
-        except Exception:  # noqa: BLE001 - logged; one broken piece of work may not end the server
-            _log.exception("detached work ended in a way nobody foresaw")
+        except Exception as error:  # noqa: BLE001 - logged; one broken piece of work may not end the server
+            _log.error("detached work ended in a way nobody foresaw: %s", where(error))
             self._error = CallError(
                 Outcome.UNAVAILABLE, "This connection cannot be used just now. Try again."
             )

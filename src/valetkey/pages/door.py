@@ -1,14 +1,13 @@
 """The door every page is behind: the name it is reached under, the method, and an answer for every error."""
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from valetkey.errors import PageError
+from valetkey.errors import PageError, where
 from valetkey.pages import cookies
 from valetkey.pages.forms import Form
 from valetkey.pages.headers import page_headers
@@ -40,7 +39,7 @@ class Door:
         except PageError as error:
             return self._problem(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, a person gets a page and no detail
-            _log.error("%s failed: %s", self._path, _where(error))
+            _log.error("%s failed: %s", self._path, where(error))
             text = "Nothing more is known to have been done. Try again; the operator's log says what it was."
             return self._problem(PageError(500, "Something went wrong here", text))
 
@@ -63,10 +62,3 @@ class Door:
     def _allow(self, error: PageError) -> Mapping[str, str]:
         methods = [name for name, handler in (("GET", self._get), ("POST", self._post)) if handler]
         return {"Allow": ", ".join(methods)} if error.status == 405 else {}
-
-
-def _where(error: Exception) -> str:
-    """The kind of error and the place in the code; never its message, which can hold what somebody sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-    return f"{type(error).__name__} at {place}"

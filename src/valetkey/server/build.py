@@ -14,6 +14,7 @@ from valetkey.server.callers import Callers
 from valetkey.server.changes import Changes
 from valetkey.server.elicit import Context
 from valetkey.server.handlers import Handlers
+from valetkey.server.unforeseen import untold
 from valetkey.vault import KeyRing, Purpose
 
 _LIST_TTL_MS = 60_000
@@ -52,8 +53,8 @@ def build(
         instructions=_INSTRUCTIONS,
         cache_hints={"tools/list": CacheHint(ttl_ms=_LIST_TTL_MS, scope="private")},
         get_tool_input_schema=handlers.input_schema,
-        on_list_tools=handlers.list_tools,
-        on_call_tool=handlers.call_tool,
+        on_list_tools=untold(handlers.list_tools),
+        on_call_tool=untold(handlers.call_tool),
         on_subscriptions_listen=changing.listen,
     )
     # By its type and before the boundary is appended: tracing is off, and it costs a tenth of a call.
