@@ -48,9 +48,6 @@ NOTES = f'manifests = ["{Path(__file__).parent / "connectors"}"]'
 PASTED = f'manifests = ["{Path(__file__).parent / "manifests"}"]'
 """The setting that adds the three connectors whose secrets are pasted: `keyed`, `beared`, `basic_auth`."""
 
-PASTED = f'manifests = ["{Path(__file__).parent / "manifests"}"]'
-"""The setting that adds the three connectors whose secrets are pasted: `keyed`, `beared`, `basic_auth`."""
-
 
 @dataclass(slots=True)
 class Town:
