@@ -7,6 +7,7 @@ import pytest
 from tests.pages.browser import URL, Browser
 from tests.support.town import PASSWORD
 from tests.web.conftest import Street
+from valetkey.model import Outcome
 from valetkey.pages import Pages, Site
 from valetkey.pages.door import Door
 from valetkey.web import routes
@@ -40,7 +41,7 @@ async def paths(street: Street, anas: Browser) -> dict[str, str]:
     """Each route of POSTS with something real behind it."""
     connection = await street.connect(anas, await street.ask())
     (grant,) = await street.town.house.grants.of(street.ana.principal)
-    request = await street.ask("gmail.get_message")
+    request = await street.ask("gmail.get_message", outcome=Outcome.RECONNECT, connection=connection.id)
     await street.arrive(anas, request)
     house = street.town.house
     async with house.ground.store.transaction() as tx:
