@@ -43,7 +43,7 @@ def said(found: Truth, result: Reckoning, took: float) -> list[str]:
         f"asked for a person instead: {dict(tally.asked)}",
         f"links that were given: {links}; grants that were taken back: {taken_back}",
         f"requests to each server: {served}",
-        f"requests at the providers: {result.requests}, with a token just expired: {result.refused}",
+        f"requests at the providers: {result.requests}, with a token just expired: {result.expired}",
         f"refreshes: {result.refreshes}",
         f"events of the audit, all in their place: {result.events}",
         f"wrong: {len(result.wrong)}",

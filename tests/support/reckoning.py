@@ -15,6 +15,9 @@ from valetkey.assemble import House, head_file, opened
 from valetkey.audit.verify import verify
 from valetkey.settings import load
 
+EXPIRED = frozenset({"expired", "token_expired"})
+"""An expired token, as every provider counts it, and as Slack says it."""
+
 T = TypeVar("T")
 Called = tuple[str, str, str]
 """A person's name, an agent's and a tool."""
@@ -22,14 +25,14 @@ Called = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """The end of it: `wrong` holds all that does not agree. By provider: refreshes, API requests that were
-    refused, API requests that were answered.
+    """The end of it: `wrong` holds all that does not agree. By provider: refreshes, API requests whose
+    token had just expired (each was made again), API requests that were answered.
     """
 
     wrong: list[str]
     events: int
     refreshes: dict[str, int]
-    refused: dict[str, int]
+    expired: dict[str, int]
     requests: dict[str, int]
 
 
@@ -46,7 +49,7 @@ async def reckoned(truth: Truth, progress: Callable[[int, int], None] = lambda _
         *_differences("answered and in the audit", truth.tally.answers, ended_well),
         *_differences("in the audit and at the providers", _expected(truth, opened_calls), _counted(truth)),
         *_notes(truth, ended_well),
-        *_refused_refreshes(truth),
+        *_refused(truth),
         *complaints(truth.home).splitlines(),
     ]
     return Reckoning(wrong, checked.events, *_seen(truth))
@@ -103,13 +106,15 @@ def _notes(truth: Truth, ended_well: Counter[Called]) -> Iterator[str]:
         yield f"{written} notes are to be written, {len(posted)} are there, not each of them once"
 
 
-def _refused_refreshes(truth: Truth) -> Iterator[str]:
-    """A refresh token that is used twice, or after its end, is refused: none ever may be."""
+def _refused(truth: Truth) -> Iterator[str]:
+    """No refresh token is used twice or after its end, and no access token but one that just expired is sent."""
     for name in PROVIDERS.values():
         provider = truth.sandbox.providers[name]
         for (kind, how), count in provider.counters.token_requests.items():
             if how != "ok":
                 yield f"{name} answered {count} requests for {kind} with {how}"
+        if other := provider.counters.api_refused.keys() - EXPIRED:
+            yield f"{name} refused requests to its API: {sorted(other)}"
         ended = sum(grant.revoked for grant in provider.grants())
         if ended != provider.counters.revocations:
             yield f"{name}: {ended} grants have ended, and we gave back {provider.counters.revocations}"
@@ -118,5 +123,5 @@ def _refused_refreshes(truth: Truth) -> Iterator[str]:
 def _seen(truth: Truth) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     seen = {name: truth.sandbox.providers[name].counters for name in PROVIDERS.values()}
     refreshes = {name: counters.refreshes.total() for name, counters in seen.items()}
-    refused = {name: counters.api_refused.total() for name, counters in seen.items()}
-    return refreshes, refused, {name: counters.api_calls.total() for name, counters in seen.items()}
+    expired = {name: counters.api_refused["expired"] for name, counters in seen.items()}
+    return refreshes, expired, {name: counters.api_calls.total() for name, counters in seen.items()}
