@@ -107,7 +107,7 @@ def _notes(truth: Truth, ended_well: Counter[Called]) -> Iterator[str]:
 
 
 def _refused(truth: Truth) -> Iterator[str]:
-    """No refresh token is used twice or after its end, and no access token but one that just expired is sent."""
+    """No refresh token is used twice or after its end, no access token is sent but one that just expired."""
     for name in PROVIDERS.values():
         provider = truth.sandbox.providers[name]
         for (kind, how), count in provider.counters.token_requests.items():
