@@ -11,7 +11,7 @@ from valetkey.audit import Audit
 from valetkey.errors import CallError, PageError
 from valetkey.model import MINUTE, Actor, Caller, Ids, Outcome, Principal
 from valetkey.needs import AccessRequest, Requests
-from valetkey.needs.requests import MOST_OPEN
+from valetkey.needs.requests import MOST_OF_ONE
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Vault
 
@@ -108,13 +108,15 @@ async def test_of_ten_calls_at_once_all_get_one_link(requests: Requests) -> None
 
 
 async def test_an_agent_cannot_bury_its_person(requests: Requests, clock: FakeClock) -> None:
-    for number in range(MOST_OPEN):
+    for number in range(MOST_OF_ONE):
         await _made(requests, tool=f"gmail.tool_{number}")
     with pytest.raises(CallError) as flood:
         await _made(requests, tool="gmail.one_more")
     assert flood.value.outcome == Outcome.RATE_LIMITED
     assert (await _made(requests, tool="gmail.tool_0")).state == "open", "what is open already is found"
     assert (await _made(requests, BEN)).state == "open", "nobody else is kept waiting"
+    other = Caller(ANA.principal, Actor("agt_other"), "ses_other")
+    assert (await _made(requests, other)).state == "open", "nor are her other agents"
     clock.advance(10 * MINUTE)
     assert (await _made(requests, tool="gmail.one_more")).state == "open"
 

@@ -20,8 +20,8 @@ from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
 
 LASTS = 10 * MINUTE
-MOST_OPEN = 50
-"""How many open requests one person can have: an agent cannot bury them."""
+MOST_OPEN, MOST_OF_ONE = 50, 10
+"""How many open requests a person can have, and of them from one agent: none can bury them, or the others."""
 
 ANOTHER = "another"
 """In place of a connection: one more account, beside those that are connected."""
@@ -207,11 +207,9 @@ class Requests:
         return new
 
     async def _refuse_flood(self, db: Reads, caller: Caller) -> None:
-        sql = (
-            "SELECT count(*) AS n FROM access_requests WHERE issuer = $1 AND subject = $2 AND state = 'open'"
-        )
-        row = await db.one(sql, caller.principal.issuer, caller.principal.subject)
-        if row and row["n"] >= MOST_OPEN:
+        rows = await db.all(_OPEN_BY_ACTOR, caller.principal.issuer, caller.principal.subject)
+        by_actor = {row["actor"]: row["n"] for row in rows}
+        if sum(by_actor.values()) >= MOST_OPEN or by_actor.get(caller.actor.client, 0) >= MOST_OF_ONE:
             text = "Too many requests wait for this person already. Ask them to answer those first."
             raise CallError(Outcome.RATE_LIMITED, text, retry_after=LASTS / 1000)
 
@@ -252,6 +250,9 @@ def _request(row: Row) -> AccessRequest:
 
 _REQUESTS = """
 SELECT id, issuer, subject, actor, outcome, tools, connection, state, until, done FROM access_requests"""
+_OPEN_BY_ACTOR = """
+SELECT actor, count(*) AS n FROM access_requests
+WHERE issuer = $1 AND subject = $2 AND state = 'open' GROUP BY actor"""
 _OPEN_NEED = "issuer = $1 AND subject = $2 AND actor = $3 AND need = $4 AND state = 'open' AND until > $5"
 _EXPIRE = """
 UPDATE access_requests SET state = 'expired'

@@ -11,6 +11,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from valetkey.errors import Unauthenticated
 from valetkey.identity import Identity
 from valetkey.model import Actor, Caller, Principal, Secret
+from valetkey.people import Sessions
 
 
 class Callers(Protocol):
@@ -26,10 +27,19 @@ class Callers(Protocol):
 
 
 class RequestCallers:
-    """HTTP: the verified token of this very request, which the door has put into its context."""
+    """HTTP: the verified token of this very request, which the door has put into its context.
+
+    Its session is read again each time: a call that was held may go on only if it still lives.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
 
     async def current(self) -> Caller:
-        return _of_context()
+        caller = _of_context()
+        if await self._sessions.read(caller.session) is None:
+            raise Unauthenticated("this token's session has ended")
+        return caller
 
     def bound_to(self) -> str:
         return binding(_of_context())

@@ -86,6 +86,7 @@ class Handlers:
         did, waited = action(params), None
         try:
             waited = await self._waited_for(legs, did)
+            caller = await self._caller()  # whose token may have ended while the call was held
             if did == "decline" or (waited and waited.state == "declined"):
                 await self._declined(caller, params, legs.call)
             return await self._performed(caller, params, legs.call)
@@ -155,7 +156,9 @@ class Handlers:
         if did == "cancel":
             return _refused(need)
         try:
-            if did == "decline" or await self._said_no(need.request):
+            declined = did == "decline" or await self._said_no(need.request)
+            caller = await self._caller()  # whose token may have ended while the call was held
+            if declined:
                 await self._declined(caller, params, legs.call)
             result = await self._performed(caller, params, legs.call)
         except CallError as error:  # a link that is still open, or a new one, then is text
