@@ -32,7 +32,7 @@ AGENTS = ("triage", "scribe")
 PROVIDERS = {"gmail": "google", "slack": "slack", "notes": "strict"}
 """The sandbox's provider of each connector."""
 
-SERVERS, AT_ONCE, LIFETIME = 4, 16, 4
+SERVERS, AT_ONCE, LIFETIME = 4, 16, 1
 """How many servers, how many calls under way, and how many seconds an access token lives."""
 
 ASKING = frozenset(
