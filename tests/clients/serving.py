@@ -11,10 +11,10 @@ from uvicorn import Config, Server
 
 from tests.support.clock import FakeClock
 from tests.support.town import Town
-from valetkey import serving
 from valetkey.assemble import opened
 from valetkey.sandbox import Sandbox
 from valetkey.serving import listen
+from valetkey.serving.running import up
 from valetkey.settings import FILE, parse
 
 
@@ -36,7 +36,7 @@ async def without_a_door(home: Path) -> AsyncIterator[str]:
     async with opened(parse("", home / FILE), public_url=url, clock=clock) as house:
         here = Town(Sandbox(clock), house, clock, url)
         token = await here.token(await here.person("ana"))
-        async with serving._up(house) as app, served(Bearer(app, token), listener):
+        async with up(house) as app, served(Bearer(app, token), listener):
             yield url
 
 

@@ -40,7 +40,7 @@ EXPECTED = [
 async def test_a_hostile_answer_is_one_error_in_time_and_the_next_call_is_its_own(
     send: Send, upstream: Hostile, elsewhere: Hostile, attack: str, error: type[EgressError]
 ) -> None:
-    with anyio.fail_after(2):
+    with anyio.fail_after(12):
         with pytest.raises(EgressError) as caught:
             await send(f"/{attack}")
         assert (await send("/fine")).body == b"mine"
@@ -53,7 +53,7 @@ async def test_a_hostile_answer_is_one_error_in_time_and_the_next_call_is_its_ow
 async def test_a_connection_whose_answer_was_malformed_is_not_used_again(
     send: Send, upstream: Hostile, attack: str
 ) -> None:
-    with anyio.fail_after(2):
+    with anyio.fail_after(12):
         with pytest.raises(EgressBadAnswer):
             await send(f"/{attack}")
         await send("/fine")
@@ -120,7 +120,7 @@ async def test_where_every_idle_connection_was_spoken_on_nothing_is_sent(
 async def test_memory_stays_bounded_whatever_the_answer_unpacks_to(send: Send, attack: str) -> None:
     tracemalloc.start()
     try:
-        with anyio.fail_after(5), pytest.raises(EgressError):
+        with anyio.fail_after(12), pytest.raises(EgressError):
             await send(f"/{attack}")
         peak = tracemalloc.get_traced_memory()[1]
     finally:

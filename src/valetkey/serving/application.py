@@ -1,0 +1,103 @@
+"""One ASGI application of the rooms below: the MCP endpoints, the pages, and whether we are well."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from valetkey.assemble import House
+from valetkey.pages import Pages, Site
+from valetkey.server import Endpoint, Handlers
+from valetkey.server.callers import RequestCallers
+from valetkey.server.changes import Changes
+from valetkey.server.elicit import HOLD_SECONDS
+from valetkey.server.endpoint import public_keys
+from valetkey.server.selection import UNDERSCORE, Selection
+from valetkey.serving.listening import ABOUT
+from valetkey.settings import EndpointSettings
+from valetkey.web import routes
+
+
+def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
+    """The ASGI application: pages, the MCP endpoints, and whether we are well."""
+    routes = [route for endpoint in endpoints for route in endpoint.routes]
+    return _application([*routes, public_keys(house.tokens), *_pages(house), *_about(house)])
+
+
+def pages_application(house: House) -> Starlette:
+    """The pages alone, for a person whose agents come over stdio: the owner chooses a password there."""
+    return _application([*_pages(house, owner_chooses=True), *_about(house)])
+
+
+def _application(routes: list[Route]) -> Starlette:
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False  # Starlette would build that redirect from `Host`
+    return app
+
+
+def _about(house: House) -> list[Route]:
+    """Whether we are well, and whose store this is: other processes ask before they call a port foreign."""
+
+    async def health(_: Request) -> JSONResponse:
+        await house.ground.store.one("SELECT 1 AS one")
+        return JSONResponse({"status": "ok"})
+
+    async def about(_: Request) -> JSONResponse:
+        return JSONResponse({"store": house.ground.keys.store_id})
+
+    return [Route("/healthz", health), Route(ABOUT, about)]
+
+
+def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
+    ground = house.ground
+    site = Site(ground.public_url, frozenset(ground.settings.allowed_hosts))
+    pages = Pages(site, ground.keys, house.sessions, ground.clock, ground.randomness)
+    return routes(
+        pages,
+        store=ground.store,
+        keys=ground.keys,
+        audit=ground.audit,
+        catalog=ground.catalog,
+        accounts=house.accounts,
+        sessions=house.sessions,
+        agents=house.agents,
+        connections=house.connections,
+        grants=house.grants,
+        requests=house.requests,
+        reading=house.reading,
+        answers=house.answers,
+        owner_chooses=owner_chooses,
+    )
+
+
+def endpoints_of(house: House, changes: Changes, hold: float = HOLD_SECONDS) -> list[Endpoint]:
+    """The MCP endpoints of a house: `/mcp`, `/mcp/flat`, and those that its settings name.
+
+    Raises SettingsError for one that selects what does not exist.
+    """
+    chosen = {"": EndpointSettings(), "flat": EndpointSettings(names="underscore")}
+    return [
+        _endpoint(house, name, wanted, changes, hold)
+        for name, wanted in {**chosen, **house.ground.settings.endpoints}.items()
+    ]
+
+
+def _endpoint(house: House, name: str, wanted: EndpointSettings, changes: Changes, hold: float) -> Endpoint:
+    callers, ground = RequestCallers(house.sessions), house.ground
+    selection = Selection(wanted.connectors, wanted.tools, wanted.effects, wanted.names == UNDERSCORE)
+    tools = {tool.name for tool in ground.catalog.tools}
+    selection.refuse_unknown(f"[endpoints.{name}]", set(ground.catalog.connectors), tools)
+    handlers = Handlers(
+        house.calls.only(selection.shows),
+        house.grants,
+        house.requests,
+        callers,
+        ground.ids,
+        hold,
+        spelled=selection.spelled,
+    )
+    hosts = [urlsplit(ground.public_url).netloc, *ground.settings.allowed_hosts]
+    return Endpoint(name, handlers, callers, changes, house.identity, house.tokens, ground.keys, hosts)

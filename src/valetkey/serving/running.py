@@ -1,0 +1,129 @@
+"""A house that serves: from the first request it accepts to the signed head of its audit."""
+
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+from starlette.applications import Starlette
+from uvicorn import Config, Server
+
+from valetkey.assemble import House, service_tasks, sign_head
+from valetkey.server.changes import Changes
+from valetkey.server.elicit import HOLD_SECONDS
+from valetkey.serving.application import application, endpoints_of
+from valetkey.serving.listening import announced
+
+_GRACE_SECONDS = 25
+"""How long requests may still take after a stop: a refresh under way is finished and stored."""
+
+
+@asynccontextmanager
+async def running(
+    house: House, listener: socket.socket, *, hold: float = HOLD_SECONDS
+) -> AsyncIterator[None]:
+    """Serve while the block runs; requests are accepted from the first line of the block on.
+
+    `hold` is how many seconds a call that waits for its person is held open before its client is asked
+    to come back.
+    """
+    async with service_tasks() as tasks:
+        stop = anyio.Event()
+        tasks.start_soon(_serve_until, house, listener, stop, hold)
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event, hold: float) -> None:
+    async with up(house, hold) as app, anyio.create_task_group() as tasks:
+        serving = await serve_application(tasks, app, listener)
+        async with announced(house):
+            await stop.wait()
+        serving.stop()
+
+
+class Serving:
+    """An application that is being served in a task group, until it is told to stop."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def stop(self) -> None:
+        """Take no more connections; what is under way may finish."""
+        self._server.should_exit = True
+
+
+async def serve_application(tasks: TaskGroup, app: Starlette, listener: socket.socket) -> Serving:
+    """Serve an application in `tasks`; its listener accepts already."""
+    server = _InBlock(_config(app))
+    tasks.start_soon(server.serve, [listener])
+    return Serving(server)
+
+
+async def serve(house: House, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until a signal asks to stop; then what is under way is finished and the head is signed."""
+    async with running(house, listener):
+        gc.collect()
+        gc.freeze()  # what stands from here on is walked no more: half of the cost of a long listing was that
+        await until_signal(announce)
+
+
+async def until_signal(announce: Callable[[], None]) -> None:
+    """Wait for SIGINT or SIGTERM; `announce` is called once either of them is understood as a wish to stop.
+
+    uvicorn's own handling raises the signal anew once it is done, which would end us before the store
+    is closed.
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        announce()
+        async for _ in signals:
+            return
+
+
+@asynccontextmanager
+async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
+    """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
+    await _remember_url(house)
+    changes = Changes(house.ground.store)
+    endpoints = endpoints_of(house, changes, hold)
+    async with AsyncExitStack() as stack:
+        for endpoint in endpoints:
+            await stack.enter_async_context(endpoint.run())
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        tasks.start_soon(house.jobs.run)
+        tasks.start_soon(changes.run)
+        yield application(house, endpoints)
+        tasks.cancel_scope.cancel()
+    await sign_head(house.ground)
+
+
+async def _remember_url(house: House) -> None:
+    sql = "INSERT INTO meta VALUES ('public_url', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    async with house.ground.store.transaction() as tx:
+        await tx.run(sql, house.ground.public_url)
+
+
+class _InBlock(Server):
+    """uvicorn's server, which leaves the signals to the program it runs in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Starlette) -> Config:
+    return Config(
+        app,
+        access_log=False,  # its lines would hold codes and states
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,  # nothing is built from a header somebody sent
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
