@@ -163,7 +163,7 @@ def _house(ground: Ground, issuer: str) -> House:
         sessions=sessions,
         agents=agents,
         tokens=tokens,
-        identity=Identity(tokens, sessions),
+        identity=Identity(tokens, sessions, grants),
         connections=connections,
         grants=grants,
         requests=requests,

@@ -197,7 +197,11 @@ class TokenSet:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A principal lets an actor use tools on connections until a time (`None`: until revoked)."""
+    """A principal lets an actor use tools on connections until a time (`None`: until revoked).
+
+    `uses`: how many calls it is good for (None: any number), `used` of them so far. `offline`: the actor
+    may act on it while the person is away.
+    """
 
     id: str
     principal: Principal
@@ -207,6 +211,9 @@ class Grant:
     refused: frozenset[str]
     until: int | None
     created: int
+    uses: int | None = None
+    used: int = 0
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """A credential names a caller only where signature and session's row agree."""
 
 import secrets
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.support.clock import FakeClock
+from valetkey.audit import Audit
 from valetkey.errors import Unauthenticated
+from valetkey.grants import Grants
 from valetkey.identity import Identity, Tokens
 from valetkey.model import HOUR, Ids, Principal
 from valetkey.people import LOCAL, Session, Sessions
@@ -26,8 +29,11 @@ def tokens(vault: Vault, clock: FakeClock) -> Tokens:
 
 
 @pytest.fixture
-def identity(tokens: Tokens, sessions: Sessions) -> Identity:
-    return Identity(tokens, sessions)
+async def identity(
+    tokens: Tokens, sessions: Sessions, store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock
+) -> AsyncIterator[Identity]:
+    async with Audit(store, vault, ids, clock, secrets.token_bytes) as audit:
+        yield Identity(tokens, sessions, Grants(store, audit, ids, clock))
 
 
 async def _begun(store: SqliteStore, sessions: Sessions, principal: Principal = ANA) -> Session:

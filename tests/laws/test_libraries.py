@@ -47,10 +47,13 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
     "starlette": (
         "HTTP in",
-        ("server/*", "authserver/*", "web/*", "api/*", "pages/*", "serving.py", "sandbox/*"),
+        ("server/*", "authserver/*", "web/*", "api/*", "pages/*", "serving/*", "sandbox/*"),
     ),
     "typer": ("the command line", ("cli/*",)),
-    "uvicorn": ("a server is started in one place; the sandbox starts its own", ("serving.py", "sandbox/*")),
+    "uvicorn": (
+        "a server is started in one place; the sandbox starts its own",
+        ("serving/running.py", "sandbox/*"),
+    ),
     "yarl": ("aiohttp's URLs, so that it sends the bytes we checked", ("egress/*",)),
 }
 

@@ -238,14 +238,14 @@ async def test_a_name_nobody_has_is_counted_like_any_other(door: Door) -> None:
 
 async def test_confirming_is_counted_like_signing_in(door: Door, clock: FakeClock) -> None:
     ana = await door.joined("ana")
-    assert await door.accounts.confirm(ana.subject, PASSWORD)
+    assert await door.accounts.confirm(ana.principal, PASSWORD)
     for _ in range(5):
-        assert not await door.accounts.confirm(ana.subject, WRONG)
+        assert not await door.accounts.confirm(ana.principal, WRONG)
     with pytest.raises(PageError) as wait:
-        await door.accounts.confirm(ana.subject, PASSWORD)
+        await door.accounts.confirm(ana.principal, PASSWORD)
     assert wait.value.status == 429
     clock.advance(SECOND)
-    assert await door.accounts.confirm(ana.subject, PASSWORD)
+    assert await door.accounts.confirm(ana.principal, PASSWORD)
 
 
 async def test_guessing_at_a_name_does_not_keep_who_is_signed_in_from_confirming(door: Door) -> None:
@@ -253,13 +253,13 @@ async def test_guessing_at_a_name_does_not_keep_who_is_signed_in_from_confirming
     ana = await door.joined("ana")
     await door.guess("ana", 5)
     await door.told_to_wait("ana", PASSWORD)
-    assert await door.accounts.confirm(ana.subject, PASSWORD)
+    assert await door.accounts.confirm(ana.principal, PASSWORD)
     await door.told_to_wait("ana", PASSWORD)
 
 
 async def test_a_new_password_ends_the_wait_of_confirming_too(door: Door) -> None:
     ana = await door.joined("ana")
     for _ in range(5):
-        assert not await door.accounts.confirm(ana.subject, WRONG)
+        assert not await door.accounts.confirm(ana.principal, WRONG)
     await door.accounts.join(await door.invite(ana), PASSWORD)
-    assert await door.accounts.confirm(ana.subject, PASSWORD)
+    assert await door.accounts.confirm(ana.principal, PASSWORD)

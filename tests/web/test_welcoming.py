@@ -82,7 +82,7 @@ async def test_a_password_that_cannot_be_is_explained_and_the_owner_stays_new(
 async def test_it_is_there_once(here: Home, browser: Browser) -> None:
     link = await here.link()
     page = await first_page(browser, link)
-    await here.house.accounts.choose_first(here.owner.subject, PASSWORD)
+    await here.house.accounts.choose_first(here.owner.principal, PASSWORD)
     assert (await browser.send(page, {"password": "another long sentence"})).status == 404
     assert (await browser.open(welcome(link))).status == 404
     assert await here.house.accounts.sign_in("ana", PASSWORD) is not None

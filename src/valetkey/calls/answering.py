@@ -12,7 +12,7 @@ from valetkey.grants import Grants
 from valetkey.manifest import Catalog, Connector, Tool
 from valetkey.model import Caller, Connection, ConnectionState, Effect, Json, Outcome
 from valetkey.needs import AccessRequest, Needs, Requests
-from valetkey.people import LOCAL, Accounts, Agents, Sessions
+from valetkey.people import Accounts, Agents, Sessions
 from valetkey.store import Reads
 
 WAITS = 20.0
@@ -87,11 +87,10 @@ class Answering:
     async def whoami(self, caller: Caller, _: Mapping[str, Json]) -> dict[str, Json]:
         """For whom, as which agent, until when; None: for as long as this process runs."""
         principal, agent = caller.principal, await self.agents.get(self.db, caller.actor.client)
-        local = principal.issuer == LOCAL
-        person = (await self.people.get(self.db, principal.subject)).name if local else principal.subject
+        person = await self.people.get(self.db, principal)
         session = await self.sessions.read(caller.session)
         until = datetime.fromtimestamp(session.until / 1000, UTC).isoformat() if session else None
-        return {"person": person, "agent": agent.name if agent else caller.actor.client, "until": until}
+        return {"person": person.name, "agent": agent.name if agent else caller.actor.client, "until": until}
 
     def _wanted(self, tools: Iterable[str], connectors: Iterable[str]) -> list[Tool]:
         """Raises CallError `not_found` for a name there is not, `invalid` for no name at all."""

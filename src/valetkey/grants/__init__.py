@@ -55,8 +55,8 @@ class Grants:
             now,
         )
         lists = (_text(grant.connections), _text(grant.tools), _text(grant.refused))
-        values = (grant.id, principal.issuer, principal.subject, actor, *lists, until, now)
-        await tx.run("INSERT INTO grants VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)", *values)
+        limits = (until, grant.uses, grant.used, int(grant.offline), now)
+        await tx.run(_INSERT, grant.id, principal.issuer, principal.subject, actor, *lists, *limits)
         await self._audit.append(tx, _event("grant.given", "person", grant))
         return grant
 
@@ -75,6 +75,10 @@ class Grants:
         """A principal's live grants, newest first."""
         sql = f"{_LIVE} AND issuer = $2 AND subject = $3 ORDER BY id DESC"
         return [_grant(row) for row in await self._store.all(sql, *self._who(principal))]
+
+    async def lives(self, grant_id: str) -> bool:
+        """Whether a grant has neither ended nor been revoked."""
+        return await self._store.one(f"{_LIVE} AND id = $2", self._clock.now(), grant_id) is not None
 
     async def revoke(
         self,
@@ -133,7 +137,17 @@ def _grant(row: Row) -> Grant:
     )
     principal = Principal(row["issuer"], row["subject"])
     return Grant(
-        row["id"], principal, row["actor"], connections, tools, refused, row["until"], row["created"]
+        id=row["id"],
+        principal=principal,
+        actor=row["actor"],
+        connections=connections,
+        tools=tools,
+        refused=refused,
+        until=row["until"],
+        created=row["created"],
+        uses=row["uses"],
+        used=row["used"],
+        offline=bool(row["offline"]),
     )
 
 
@@ -149,8 +163,12 @@ def _event(kind: str, by: str, grant: Grant, more: Mapping[str, Json] | None = N
     return AuditEvent(kind, by, grant.principal, Actor(grant.actor), facts)
 
 
+_INSERT = """
+INSERT INTO grants
+  (id, issuer, subject, actor, connections, tools, refused, until, uses, used, offline, created)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
 _LIVE = """
-SELECT id, issuer, subject, actor, connections, tools, refused, until, created
+SELECT id, issuer, subject, actor, connections, tools, refused, until, uses, used, offline, created
 FROM grants WHERE revoked IS NULL AND (until IS NULL OR until > $1)"""
 
 __all__ = ["LASTS", "Given", "Grants"]

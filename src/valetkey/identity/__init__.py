@@ -5,6 +5,7 @@ a session id, a header a caller can set, or what a client says of itself.
 from dataclasses import dataclass
 
 from valetkey.errors import Unauthenticated
+from valetkey.grants import Grants
 from valetkey.identity.tokens import Claims, Tokens
 from valetkey.model import Actor, Caller
 from valetkey.people import LOCAL, Session, Sessions
@@ -21,8 +22,8 @@ class Identified:
 class Identity:
     """Verifies credentials."""
 
-    def __init__(self, tokens: Tokens, sessions: Sessions) -> None:
-        self._tokens, self._sessions = tokens, sessions
+    def __init__(self, tokens: Tokens, sessions: Sessions, grants: Grants) -> None:
+        self._tokens, self._sessions, self._grants = tokens, sessions, grants
 
     async def of_token(self, token: str, resource: str | None = None) -> Identified:
         """Return who a bearer token speaks for at the endpoint `resource`; without one, everywhere.
@@ -32,20 +33,26 @@ class Identity:
         claims = self._tokens.verified(token)
         if not self._tokens.opens(claims, resource or self._tokens.resource):
             raise Unauthenticated("this token is for another endpoint")
-        session = await self._sessions.read(claims.sid)
-        if session is None:
-            raise Unauthenticated("this token's session has ended")
+        session = await self.session(claims.sid)
         if not _agree(session, claims):
             raise Unauthenticated("this token does not agree with its session")
-        return Identified(Caller(session.principal, Actor(claims.client), session.id), claims)
+        return Identified(Caller(session.principal, Actor(claims.client, claims.chain), session.id), claims)
+
+    async def session(self, session_id: str) -> Session:
+        """Return the session behind a token, read now. Raises Unauthenticated: it or its grant has ended."""
+        session = await self._sessions.read(session_id)
+        if session is None or (session.under and not await self._grants.lives(session.under)):
+            raise Unauthenticated("this token's session has ended")
+        return session
 
 
 def _agree(session: Session, claims: Claims) -> bool:
     """Whether the row and the signature say the same: neither alone decides who is calling."""
-    return (session.principal.issuer, session.principal.subject, session.actor) == (
+    return (session.principal.issuer, session.principal.subject, session.actor, session.chain) == (
         LOCAL,
         claims.subject,
         claims.client,
+        claims.chain,
     )
 
 

@@ -24,14 +24,16 @@ _SKEW_SECONDS = 5
 _REMEMBERED = 1024
 """How many verified tokens are remembered, by their digests, until they end."""
 
-SCOPE = "mcp"
 PATH = "/mcp"
 """Where the resource that our tokens are for stands, under the public URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. `until` is epoch seconds; `resource` is the MCP endpoint it is for."""
+    """What a verified token says. `until` is epoch seconds; `resource` is the MCP endpoint it is for.
+
+    `chain` is who stands behind the client that acts, nearest first (RFC 8693 section 4.1).
+    """
 
     subject: str
     client: str
@@ -39,6 +41,7 @@ class Claims:
     scopes: tuple[str, ...]
     resource: str
     until: int
+    chain: tuple[str, ...] = ()
 
 
 class Tokens:
@@ -49,19 +52,24 @@ class Tokens:
         self._accepted = _key_set(tuple(keys.all_for(Purpose.TOKEN_SIGNING)))
         self._verified: dict[bytes, Claims] = {}
 
-    def mint(self, session: Session) -> str:
-        """Return the token of a session (RFC 9068 section 2)."""
-        key = self._keys.server(Purpose.TOKEN_SIGNING)
+    def mint(self, session: Session, lasts: int | None = None) -> str:
+        """Return a token of a session (RFC 9068 section 2).
+
+        It lasts as long as the session, or for so many milliseconds from now where that is shorter.
+        """
+        key, now = self._keys.server(Purpose.TOKEN_SIGNING), self._clock.now()
+        until = session.until if lasts is None else min(session.until, now + lasts)
         claims = {
             "iss": self.issuer,
-            "aud": self.resource,
+            "aud": session.resource or self.resource,
             "sub": session.principal.subject,
             "client_id": session.actor,
             "sid": session.id,
-            "jti": session.id,
-            "scope": SCOPE,
-            "iat": session.created // 1000,
-            "exp": session.until // 1000,
+            "jti": f"{session.id}.{now}",
+            "scope": " ".join(session.scopes),
+            "iat": now // 1000,
+            "exp": until // 1000,
+            **_act(session),
         }
         header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.kid}
         return jwt.encode(header, claims, _private(key), algorithms=[_ALGORITHM])
@@ -129,8 +137,32 @@ def _claims(claims: dict[str, Json]) -> Claims:
     if not isinstance(claims["aud"], str):  # an audience of several would open several doors
         raise Unauthenticated("this token is for more than one place")
     return Claims(
-        subject, str(claims["client_id"]), str(claims["sid"]), scopes, claims["aud"], int(claims["exp"])
+        subject=subject,
+        client=str(claims["client_id"]),
+        sid=str(claims["sid"]),
+        scopes=scopes,
+        resource=claims["aud"],
+        until=int(claims["exp"]),
+        chain=_chain(claims.get("act")),
     )
+
+
+def _act(session: Session) -> dict[str, Json]:
+    """The claim that names the agent, and those behind it, of a token that was exchanged."""
+    if session.kind != "exchanged":
+        return {}
+    act: Json = None
+    for actor in (*reversed(session.chain), session.actor):
+        act = {"sub": actor} if act is None else {"sub": actor, "act": act}
+    return {"act": act}
+
+
+def _chain(act: Json) -> tuple[str, ...]:
+    """Who stands behind the actor of an `act` claim; its own `sub` is the client that acts."""
+    behind: list[str] = []
+    while isinstance(act, dict) and isinstance(act := act.get("act"), dict):
+        behind.append(str(act.get("sub")))
+    return tuple(behind)
 
 
 def _public(key: ServerKey) -> dict[str, str]:

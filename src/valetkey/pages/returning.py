@@ -1,6 +1,13 @@
-"""Where a sign-in may lead back to: a path of ours, and nothing a browser could read as another place."""
+"""The way to the sign-in page, and where it may lead back to: a path of ours, and nothing that a browser
+could read as another place.
+"""
 
 import re
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from valetkey.pages.visit import Visit
 
 HOME = "/"
 _LONGEST = 2_000
@@ -16,3 +23,13 @@ def safe_return(wanted: str) -> str:
     never comes up.
     """
     return wanted if len(wanted) <= _LONGEST and _PATH.fullmatch(wanted) else HOME
+
+
+def sign_in_first(visit: Visit, path: str) -> Response:
+    """Send a browser to sign in, and then to a path of ours."""
+    return visit.see(sign_in_url(path))
+
+
+def sign_in_url(path: str) -> str:
+    """Return the address of the sign-in page that leads on to a path of ours."""
+    return "/signin" if path == HOME else f"/signin?{urlencode({'return_to': path})}"

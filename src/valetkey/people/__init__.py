@@ -4,8 +4,21 @@ Who may act for whom is the business of `grants`; what a request's credential me
 """
 
 from valetkey.people.accounts import LOCAL, Accounts, Person, valid_name
-from valetkey.people.agents import Agent, Agents
+from valetkey.people.agents import Agent, Agents, Kind
+from valetkey.people.once import Once
 from valetkey.people.sessions import Session, Sessions
 from valetkey.people.tries import Tries
 
-__all__ = ["LOCAL", "Accounts", "Agent", "Agents", "Person", "Session", "Sessions", "Tries", "valid_name"]
+__all__ = [
+    "LOCAL",
+    "Accounts",
+    "Agent",
+    "Agents",
+    "Kind",
+    "Once",
+    "Person",
+    "Session",
+    "Sessions",
+    "Tries",
+    "valid_name",
+]

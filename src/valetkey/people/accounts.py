@@ -1,6 +1,7 @@
 """Local accounts: a name, a random subject that never changes, an invitation and a password."""
 
 import base64
+import json
 import re
 from dataclasses import dataclass
 
@@ -20,16 +21,19 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One of our own people. `name` is how they sign in; `joined` whether a password is set."""
+    """Somebody who can be acted for. One of our own signs in by `name`, and has `joined` with a password.
 
-    subject: str
+    Anybody else is somebody whom another issuer vouches for; their name is for showing alone.
+    """
+
+    principal: Principal
     name: str
     owner: bool
     joined: bool
 
     @property
-    def principal(self) -> Principal:
-        return Principal(LOCAL, self.subject)
+    def subject(self) -> str:
+        return self.principal.subject
 
 
 class Accounts:
@@ -49,14 +53,14 @@ class Accounts:
         """Add a person; the first one is the owner. Raises UsageError: the name is taken or unusable."""
         if not _NAME.fullmatch(name):
             raise UsageError(f"`{name}` cannot be a name: use a-z, 0-9, dot, dash, underscore (63 at most)")
-        if await tx.one("SELECT 1 FROM people WHERE name = $1", name):
+        if await tx.one("SELECT 1 FROM people WHERE issuer = 'local' AND name = $1", name):
             raise UsageError(
                 f"there is a person named `{name}` already; `valetkey people list` shows everyone"
             )
         owner = await tx.one("SELECT 1 FROM people LIMIT 1") is None
-        person = Person(self._ids.new("per"), name, owner=owner, joined=False)
-        values = (person.subject, name, None, int(owner), self._clock.now())
-        await tx.run("INSERT INTO people VALUES ($1, $2, $3, $4, $5)", *values)
+        person = Person(Principal(LOCAL, self._ids.new("per")), name, owner=owner, joined=False)
+        values = (LOCAL, person.subject, name, None, int(owner), self._clock.now())
+        await tx.run("INSERT INTO people VALUES ($1, $2, $3, $4, $5, $6)", *values)
         return person
 
     async def invite(self, tx: Transaction, person: Person) -> str:
@@ -70,7 +74,7 @@ class Accounts:
     async def invited(self, db: Reads, secret: str) -> Person:
         """Return whom an invitation is for. Raises PageError 404: unknown, used or expired."""
         values = (self._digest(secret), self._clock.now())
-        row = await db.one(f"{_PEOPLE} JOIN invitations i USING (subject) WHERE {_OPEN_INVITATION}", *values)
+        row = await db.one(f"{_OURS} AND subject IN ({_INVITED})", *values)
         if row is None:
             text = "Invitations work once, for seven days. Ask the operator for a new one."
             raise PageError(404, "This invitation is not open", text)
@@ -84,13 +88,17 @@ class Accounts:
         stored = await self._passwords.hashed(password)
         async with self._store.transaction() as tx:
             person = await self.invited(tx, secret)
-            await tx.run("UPDATE people SET password = $1 WHERE subject = $2", stored, person.subject)
+            await tx.run(
+                "UPDATE people SET password = $1 WHERE issuer = 'local' AND subject = $2",
+                stored,
+                person.subject,
+            )
             used = "UPDATE invitations SET used = $1 WHERE digest = $2"
             await tx.run(used, self._clock.now(), self._digest(secret))
             await tx.run(_END_BROWSERS, self._clock.now(), LOCAL, person.subject)
             await self._tries.forget(tx, self._signing_in(person.name))
-            await self._tries.forget(tx, self._confirming(person.subject))
-        return await self.get(self._store, person.subject)
+            await self._tries.forget(tx, self._confirming(person.principal))
+        return await self.get(self._store, person.principal)
 
     async def sign_in(self, name: str, password: str) -> Person | None:
         """Return the person whose name and password these are, or None.
@@ -98,35 +106,35 @@ class Accounts:
         Raises PageError 429 after five wrong passwords for one name: the wait doubles from a second
         up to fifteen minutes, and ends with the right password.
         """
-        row = await self._store.one(f"{_PEOPLE} WHERE name = $1", name[:63].lower())
+        row = await self._store.one(f"{_OURS} AND name = $1", name[:63].lower())
         right = await self._is_right(row, password, self._signing_in(name))
         return _person(row) if row and right else None
 
-    async def confirm(self, subject: str, password: str) -> bool:
+    async def confirm(self, principal: Principal, password: str) -> bool:
         """Whether this is a person's password, at the pace of signing in and with a count of its own.
 
         Anybody can guess at a name; that must not keep its person, who is signed in, from deciding.
         """
-        row = await self._store.one(f"{_PEOPLE} WHERE subject = $1", subject)
-        return await self._is_right(row, password, self._confirming(subject))
+        row = await self._one(self._store, principal)
+        return await self._is_right(row, password, self._confirming(principal))
 
-    async def get(self, db: Reads, subject: str) -> Person:
+    async def get(self, db: Reads, principal: Principal) -> Person:
         """Raises UsageError when there is no such person."""
-        row = await db.one(f"{_PEOPLE} WHERE subject = $1", subject)
+        row = await self._one(db, principal)
         if row is None:
             raise UsageError("there is no such person")
         return _person(row)
 
     async def named(self, db: Reads, name: str) -> Person:
         """Raises UsageError, naming the command that adds one, when there is no such person."""
-        row = await db.one(f"{_PEOPLE} WHERE name = $1", name)
+        row = await db.one(f"{_OURS} AND name = $1", name)
         if row is None:
             raise UsageError(f"there is no person named `{name}`; `valetkey people add {name}` adds one")
         return _person(row)
 
     async def owner(self, db: Reads) -> Person | None:
         """Return the owner of this server, who is the first person there was."""
-        row = await db.one(f"{_PEOPLE} WHERE owner = 1")
+        row = await db.one(f"{_OURS} AND owner = 1")
         return _person(row) if row else None
 
     async def newcomer(self, db: Reads) -> Person | None:
@@ -134,14 +142,16 @@ class Accounts:
         owner = await self.owner(db)
         return owner if owner and not owner.joined else None
 
-    async def choose_first(self, subject: str, password: str) -> Person:
+    async def choose_first(self, principal: Principal, password: str) -> Person:
         """Set the first password of somebody who has none. Raises UsageError otherwise."""
         stored = await self._passwords.hashed(password)
         async with self._store.transaction() as tx:
-            sql = "UPDATE people SET password = $1 WHERE subject = $2 AND password IS NULL"
-            if not await tx.run(sql, stored, subject):
+            sql = (
+                "UPDATE people SET password = $1 WHERE issuer = 'local' AND subject = $2 AND password IS NULL"
+            )
+            if not await tx.run(sql, stored, principal.subject):
                 raise UsageError("A password was chosen already. Sign in with it.")
-        return await self.get(self._store, subject)
+        return await self.get(self._store, principal)
 
     async def all(self, db: Reads) -> list[Person]:
         return [_person(row) for row in await db.all(f"{_PEOPLE} ORDER BY name")]
@@ -153,9 +163,13 @@ class Accounts:
         """Under what the tries at a name's password are counted."""
         return self._digest(f"password {name[:63].lower()}")
 
-    def _confirming(self, subject: str) -> str:
+    def _confirming(self, principal: Principal) -> str:
         """The same for a person who is signed in."""
-        return self._digest(f"confirmation {subject}")
+        return self._digest(json.dumps(["confirmation", principal.issuer, principal.subject]))
+
+    async def _one(self, db: Reads, principal: Principal) -> Row | None:
+        sql = f"{_PEOPLE} WHERE issuer = $1 AND subject = $2"
+        return await db.one(sql, principal.issuer, principal.subject)
 
     async def _is_right(self, row: Row | None, password: str, about: str) -> bool:
         """Try a password. Raises PageError 429, without trying it, when it has been tried too often."""
@@ -175,11 +189,13 @@ def valid_name(text: str) -> str:
 
 
 def _person(row: Row) -> Person:
-    return Person(row["subject"], row["name"], owner=bool(row["owner"]), joined=row["password"] is not None)
+    principal = Principal(row["issuer"], row["subject"])
+    return Person(principal, row["name"], owner=bool(row["owner"]), joined=row["password"] is not None)
 
 
-_PEOPLE = "SELECT subject, name, owner, password FROM people"
-_OPEN_INVITATION = "i.digest = $1 AND i.until > $2 AND i.used IS NULL"
+_PEOPLE = "SELECT issuer, subject, name, owner, password FROM people"
+_OURS = f"{_PEOPLE} WHERE issuer = 'local'"
+_INVITED = "SELECT subject FROM invitations WHERE digest = $1 AND until > $2 AND used IS NULL"
 _END_BROWSERS = """
 UPDATE sessions SET ended = $1
 WHERE issuer = $2 AND subject = $3 AND kind = 'browser' AND ended IS NULL"""

@@ -1,7 +1,9 @@
 """The rows behind every token and cookie we issue: read on each use, so that ending one is immediate."""
 
 import base64
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from valetkey.model import DAY, MINUTE, Clock, Ids, Principal, Randomness
 from valetkey.store import Reads, Row, Store, Transaction
@@ -9,11 +11,18 @@ from valetkey.vault import KeyRing, Purpose
 
 BROWSER_LASTS = 7 * DAY
 TOKEN_LASTS, TOKEN_AT_MOST = 60 * MINUTE, 30 * DAY
+SCOPE = "mcp"
+"""The scope with which a token calls tools, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A live session. `actor` is the agent a token is for; a browser's session has none."""
+    """A live session. `actor` is the agent a token is for; a browser's session has none.
+
+    `chain` is who stands behind the actor (RFC 8693 section 4.1), nearest first. `resource` is the MCP
+    endpoint its tokens are for (RFC 8707), None for all. `parent` is the session and `under` the grant
+    that it ends with. `label` says to a person which browser or client this is.
+    """
 
     id: str
     kind: str
@@ -21,6 +30,12 @@ class Session:
     actor: str | None
     created: int
     until: int
+    chain: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = (SCOPE,)
+    resource: str | None = None
+    parent: str | None = None
+    under: str | None = None
+    label: str | None = None
 
 
 class Sessions:
@@ -36,18 +51,54 @@ class Sessions:
         )
 
     async def start_token(self, tx: Transaction, principal: Principal, actor: str, lasts: int) -> Session:
-        """Start the session of a client's token. `lasts` is in milliseconds."""
-        return await self._start(tx, "token", None, principal, actor, lasts)
+        """Start the session of a token that the operator mints. `lasts` is in milliseconds."""
+        return await self._start(tx, self._new("token", principal, actor, lasts))
 
-    async def start_browser(self, tx: Transaction, principal: Principal) -> tuple[Session, str]:
+    async def start_browser(
+        self, tx: Transaction, principal: Principal, label: str | None = None
+    ) -> tuple[Session, str]:
         """Start a browser's session; the second value is the cookie's secret, kept here as a digest."""
         secret = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
-        session = await self._start(tx, "browser", self._digest(secret), principal, None, BROWSER_LASTS)
-        return session, secret
+        session = self._new("browser", principal, None, BROWSER_LASTS, label=label)
+        return await self._start(tx, session, self._digest(secret)), secret
+
+    async def start_client(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        actor: str,
+        lasts: int,
+        *,
+        scopes: tuple[str, ...],
+        resource: str | None,
+        label: str | None,
+    ) -> Session:
+        """Start the session of a client that a person signed in: its lineage of refresh tokens."""
+        more = {"scopes": scopes, "resource": resource, "label": label}
+        return await self._start(tx, self._new("client", principal, actor, lasts, **more))
+
+    async def start_exchanged(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        actor: str,
+        lasts: int,
+        *,
+        chain: tuple[str, ...],
+        scopes: tuple[str, ...],
+        resource: str | None,
+        parent: str | None,
+        under: str,
+    ) -> Session:
+        """Start the session of a token that an agent got in exchange (RFC 8693), under the grant `under`."""
+        more = {"chain": chain, "scopes": scopes, "resource": resource, "parent": parent, "under": under}
+        return await self._start(tx, self._new("exchanged", principal, actor, lasts, **more))
 
     async def read(self, session_id: str) -> Session | None:
         """Return a token's session if it is live now: neither ended nor past its time."""
-        return self._live(await self._store.one(f"{_SESSIONS} WHERE id = $1 AND kind = 'token'", session_id))
+        return self._live(
+            await self._store.one(f"{_SESSIONS} WHERE id = $1 AND kind <> 'browser'", session_id)
+        )
 
     async def of_cookie(self, secret: str) -> Session | None:
         """Return the live session of a browser's cookie."""
@@ -59,36 +110,54 @@ class Sessions:
         return [session for row in rows if (session := self._live(row))]
 
     async def end(self, tx: Transaction, session_id: str) -> Session | None:
-        """End a session for good and return it; None when it was not live."""
+        """End a session for good, with all that were got in exchange for it; None when it was not live."""
         session = self._live(await tx.one(f"{_SESSIONS} WHERE id = $1", session_id))
-        await tx.run(
-            "UPDATE sessions SET ended = $1 WHERE id = $2 AND ended IS NULL", self._clock.now(), session_id
-        )
+        await tx.run(_END, self._clock.now(), session_id)
         return session
 
-    async def _start(
-        self,
-        tx: Transaction,
-        kind: str,
-        digest: str | None,
-        principal: Principal,
-        actor: str | None,
-        lasts: int,
-    ) -> Session:
+    def _new(self, kind: str, principal: Principal, actor: str | None, lasts: int, **more: Any) -> Session:
         now = self._clock.now()
-        session = Session(self._ids.new("ses"), kind, principal, actor, now, now + lasts)
-        values = (session.id, kind, digest, principal.issuer, principal.subject, actor, now, session.until)
-        await tx.run("INSERT INTO sessions VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)", *values)
+        return Session(self._ids.new("ses"), kind, principal, actor, now, now + lasts, **more)
+
+    async def _start(self, tx: Transaction, session: Session, digest: str | None = None) -> Session:
+        who = (session.principal.issuer, session.principal.subject, session.actor)
+        may = (json.dumps(session.chain), " ".join(session.scopes), session.resource)
+        ends = (session.parent, session.under, session.label, session.created, session.until)
+        await tx.run(_INSERT, session.id, session.kind, digest, *who, *may, *ends)
         return session
 
     def _live(self, row: Row | None) -> Session | None:
         if row is None or row["ended"] is not None or row["until"] <= self._clock.now():
             return None
-        principal = Principal(row["issuer"], row["subject"])
-        return Session(row["id"], row["kind"], principal, row["actor"], row["created"], row["until"])
+        return Session(
+            id=row["id"],
+            kind=row["kind"],
+            principal=Principal(row["issuer"], row["subject"]),
+            actor=row["actor"],
+            created=row["created"],
+            until=row["until"],
+            chain=tuple(json.loads(row["chain"])),
+            scopes=tuple(row["scopes"].split()),
+            resource=row["resource"],
+            parent=row["parent"],
+            under=row["under"],
+            label=row["label"],
+        )
 
     def _digest(self, secret: str) -> str:
         return self._keys.server(Purpose.PAGE).digest(f"session {secret}")
 
 
-_SESSIONS = "SELECT id, kind, issuer, subject, actor, created, until, ended FROM sessions"
+_SESSIONS = """
+SELECT id, kind, issuer, subject, actor, chain, scopes, resource, parent, under, label, created, until, ended
+FROM sessions"""
+_INSERT = """
+INSERT INTO sessions
+  (id, kind, digest, issuer, subject, actor, chain, scopes, resource, parent, under, label, created, until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"""
+_END = """
+WITH RECURSIVE ending (id) AS (
+  SELECT id FROM sessions WHERE id = $2
+  UNION SELECT sessions.id FROM sessions JOIN ending ON sessions.parent = ending.id
+)
+UPDATE sessions SET ended = $1 WHERE ended IS NULL AND id IN (SELECT id FROM ending)"""

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from valetkey.errors import Unauthenticated
 from valetkey.identity import Identified, Identity
-from valetkey.identity.tokens import SCOPE
+from valetkey.people.sessions import SCOPE
 
 
 class Door:
@@ -78,5 +78,5 @@ def _access_token(found: Identified) -> AccessToken:
         expires_at=claims.until,
         resource=claims.resource,
         subject=caller.principal.subject,
-        claims={"iss": caller.principal.issuer, "sid": caller.session},
+        claims={"iss": caller.principal.issuer, "sid": caller.session, "chain": caller.actor.chain},
     )

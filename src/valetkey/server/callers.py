@@ -11,7 +11,6 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from valetkey.errors import Unauthenticated
 from valetkey.identity import Identity
 from valetkey.model import Actor, Caller, Principal, Secret
-from valetkey.people import Sessions
 
 
 class Callers(Protocol):
@@ -32,13 +31,12 @@ class RequestCallers:
     Its session is read again each time: a call that was held may go on only if it still lives.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
 
     async def current(self) -> Caller:
         caller = _of_context()
-        if await self._sessions.read(caller.session) is None:
-            raise Unauthenticated("this token's session has ended")
+        await self._identity.session(caller.session)
         return caller
 
     def bound_to(self) -> str:
@@ -87,4 +85,4 @@ def _of_context() -> Caller:
     if token is None or token.subject is None or token.claims is None:
         raise Unauthenticated("this request names no caller")
     principal = Principal(token.claims["iss"], token.subject)
-    return Caller(principal, Actor(token.client_id), token.claims["sid"])
+    return Caller(principal, Actor(token.client_id, token.claims["chain"]), token.claims["sid"])

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from valetkey.identity import Identity, Tokens
-from valetkey.identity.tokens import PATH, SCOPE
+from valetkey.identity.tokens import PATH
+from valetkey.people.sessions import SCOPE
 from valetkey.server.access import Door
 from valetkey.server.build import build
 from valetkey.server.callers import Callers

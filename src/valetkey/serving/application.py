@@ -86,7 +86,7 @@ def endpoints_of(house: House, changes: Changes, hold: float = HOLD_SECONDS) -> 
 
 
 def _endpoint(house: House, name: str, wanted: EndpointSettings, changes: Changes, hold: float) -> Endpoint:
-    callers, ground = RequestCallers(house.sessions), house.ground
+    callers, ground = RequestCallers(house.identity), house.ground
     selection = Selection(wanted.connectors, wanted.tools, wanted.effects, wanted.names == UNDERSCORE)
     tools = {tool.name for tool in ground.catalog.tools}
     selection.refuse_unknown(f"[endpoints.{name}]", set(ground.catalog.connectors), tools)

@@ -13,6 +13,7 @@ from valetkey.grants import Grants
 from valetkey.manifest import Catalog
 from valetkey.needs import Answers, Reading, Requests
 from valetkey.pages import Pages
+from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Sessions
 from valetkey.store import Store
 from valetkey.vault import KeyRing
@@ -22,7 +23,6 @@ from valetkey.web.browsers import Browsers
 from valetkey.web.connecting import Connecting
 from valetkey.web.joining import Joining
 from valetkey.web.mine import Mine
-from valetkey.web.proof import Proof
 from valetkey.web.signing import Signing
 from valetkey.web.welcoming import Welcoming
 

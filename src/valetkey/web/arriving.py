@@ -7,8 +7,8 @@ from valetkey.connections import TurnedAway
 from valetkey.errors import PageError
 from valetkey.needs import Answers, Reading, Requests, Waiting
 from valetkey.pages import Form, Pages, Visit, plain
+from valetkey.pages.proof import Proof, Wrong
 from valetkey.web.asked import AskedPerson, Hearing
-from valetkey.web.proof import Proof, Wrong
 
 _NOTHING_WRONG = Wrong(200, "")
 _CHANGED = Wrong(409, "Another account arrived since this page was shown. Look again.")

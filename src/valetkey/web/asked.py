@@ -8,9 +8,9 @@ from starlette.routing import Route
 
 from valetkey.needs import AccessRequest, Next, Requests
 from valetkey.pages import Form, Pages, Visit
+from valetkey.pages.returning import sign_in_first
 from valetkey.people import Accounts, Session
 from valetkey.store import Store
-from valetkey.web.browsers import sign_in_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AskedPerson:
             return visit.page("somebody_else.html", status=403, return_to=path)
         if request.state != "open":
             return _ended(visit, request)
-        person = await self._accounts.get(self._store, request.principal.subject)
+        person = await self._accounts.get(self._store, request.principal)
         return await handler(Hearing(visit, visit.session, request, person.name, path))
 
 

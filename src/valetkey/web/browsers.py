@@ -1,12 +1,10 @@
 """Browsers that sign in and out: their sessions and cookies, and what the audit says of it."""
 
-from urllib.parse import urlencode
-
 from starlette.responses import Response
 
 from valetkey.audit import Audit
 from valetkey.model import AuditEvent, Principal
-from valetkey.pages import HOME, Visit
+from valetkey.pages import Visit
 from valetkey.people import Session, Sessions
 from valetkey.store import Store
 from valetkey.vault import KeyRing, Purpose
@@ -50,16 +48,6 @@ class Browsers:
             for session in ending:
                 await self._sessions.end(tx, session.id)
             await self._audit.append(tx, *(_event("person.signed_out", session) for session in ending))
-
-
-def sign_in_first(visit: Visit, path: str) -> Response:
-    """Send a browser to sign in, and then to a path of ours."""
-    return visit.see(sign_in_url(path))
-
-
-def sign_in_url(path: str) -> str:
-    """Return the address of the sign-in page that leads on to a path of ours."""
-    return "/signin" if path == HOME else f"/signin?{urlencode({'return_to': path})}"
 
 
 def _event(kind: str, session: Session) -> AuditEvent:

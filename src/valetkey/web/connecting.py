@@ -10,9 +10,9 @@ from valetkey.connections import NotTaken
 from valetkey.grants import LASTS
 from valetkey.needs import Answers, Asked, Choice, Reading
 from valetkey.pages import Form, Pages
+from valetkey.pages.proof import Proof
 from valetkey.people import Session
 from valetkey.web.asked import AskedPerson, Hearing
-from valetkey.web.proof import Proof
 from valetkey.web.sections import picked, sections, ticked_at_first, typed
 
 _USUAL = "8 hours"

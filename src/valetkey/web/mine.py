@@ -14,9 +14,10 @@ from valetkey.grants import Grants
 from valetkey.manifest import Catalog
 from valetkey.model import Connection, ConnectionState, Grant, Principal
 from valetkey.pages import EFFECTS, Form, Pages, Visit, tool_title
+from valetkey.pages.returning import sign_in_first
 from valetkey.people import Accounts, Agents
 from valetkey.store import Store
-from valetkey.web.browsers import Browsers, sign_in_first
+from valetkey.web.browsers import Browsers
 
 _LISTED = (ConnectionState.CONNECTED, ConnectionState.NEEDS_REAUTH)
 
@@ -75,7 +76,7 @@ class Mine:
         principal = visit.session.principal
         connections = await self._connections.rows.of(principal)
         accounts = {one.id: self._account(one) for one in connections if one.state in _LISTED}
-        person = await self._accounts.get(self._store, principal.subject)
+        person = await self._accounts.get(self._store, principal)
         return visit.page(
             "mine.html",
             name=person.name,

@@ -7,9 +7,10 @@ from starlette.routing import Route
 
 from valetkey.errors import PageError
 from valetkey.pages import HOME, Form, Pages, Visit, safe_return
+from valetkey.pages.returning import sign_in_url
 from valetkey.people import Accounts
 from valetkey.store import Store
-from valetkey.web.browsers import Browsers, sign_in_url
+from valetkey.web.browsers import Browsers
 
 
 class Signing:

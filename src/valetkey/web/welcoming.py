@@ -34,7 +34,7 @@ class Welcoming:
     async def _choose(self, visit: Visit, form: Form) -> Response:
         owner = await self._owner(visit)
         try:
-            person = await self._accounts.choose_first(owner.subject, form.one("password"))
+            person = await self._accounts.choose_first(owner.principal, form.one("password"))
         except UsageError as error:
             return _page(visit, owner, problem=str(error), status=422)
         return await self._browsers.begin(visit, person.principal, "person.joined", _wanted(visit))

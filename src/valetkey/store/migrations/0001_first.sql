@@ -29,41 +29,67 @@ CREATE TABLE server_keys (
 );
 CREATE UNIQUE INDEX server_keys_active ON server_keys (purpose) WHERE state = 'active';
 
+-- Our own people (issuer `local`, who sign in by name) and those that other issuers vouch for.
 CREATE TABLE people (
-  subject   TEXT PRIMARY KEY,
-  name      TEXT NOT NULL UNIQUE,
+  issuer    TEXT NOT NULL,
+  subject   TEXT NOT NULL,
+  name      TEXT NOT NULL,
   password  TEXT,
   owner     BIGINT NOT NULL,
-  created   BIGINT NOT NULL
+  created   BIGINT NOT NULL,
+  PRIMARY KEY (issuer, subject)
 );
+CREATE UNIQUE INDEX people_of_ours ON people (name) WHERE issuer = 'local';
 
 CREATE TABLE invitations (
   digest   TEXT PRIMARY KEY,
-  subject  TEXT NOT NULL REFERENCES people (subject),
+  subject  TEXT NOT NULL,
   until    BIGINT NOT NULL,
   used     BIGINT
 );
 
+-- OAuth clients, which is what agents are. `named`: by the operator; `dynamic`: by RFC 7591; `document`: its
+-- id is the URL of its metadata; `foreign`: known to another issuer. `metadata` is a JSON object.
 CREATE TABLE agents (
   id         TEXT PRIMARY KEY,
-  name       TEXT NOT NULL UNIQUE,
+  name       TEXT NOT NULL,
+  kind       TEXT NOT NULL CHECK (kind IN ('named', 'dynamic', 'document', 'foreign')),
+  metadata   TEXT NOT NULL,
+  secret     TEXT,
   created    BIGINT NOT NULL,
+  used       BIGINT NOT NULL,
   suspended  BIGINT
 );
+CREATE UNIQUE INDEX agents_named ON agents (name) WHERE kind = 'named';
 
 -- A row behind every token and cookie we issue, read on each use.
+-- `token`: minted by the operator; `client`: a client that a person signed in, with all of its refresh
+-- tokens; `exchanged`: of an agent (RFC 8693), under a grant and maybe a parent, with which it ends.
 CREATE TABLE sessions (
   id         TEXT PRIMARY KEY,
-  kind       TEXT NOT NULL CHECK (kind IN ('token', 'browser')),
+  kind       TEXT NOT NULL CHECK (kind IN ('token', 'browser', 'client', 'exchanged')),
   digest     TEXT UNIQUE,
   issuer     TEXT NOT NULL,
   subject    TEXT NOT NULL,
   actor      TEXT,
+  chain      TEXT NOT NULL,
+  scopes     TEXT NOT NULL,
+  resource   TEXT,
+  parent     TEXT REFERENCES sessions (id),
+  under      TEXT,
+  label      TEXT,
   created    BIGINT NOT NULL,
   until      BIGINT NOT NULL,
   ended      BIGINT
 );
 CREATE INDEX sessions_of_principal ON sessions (issuer, subject);
+CREATE INDEX sessions_of_parent ON sessions (parent);
+
+-- What may come once: the ids of client assertions and ID-JAGs, challenges.
+CREATE TABLE seen (
+  about  TEXT PRIMARY KEY,
+  until  BIGINT NOT NULL
+);
 
 -- Failed passwords, so that guessing is slow for one account and for one address.
 CREATE TABLE failures (
@@ -119,6 +145,9 @@ CREATE TABLE grants (
   tools        TEXT NOT NULL,
   refused      TEXT NOT NULL,
   until        BIGINT,
+  uses         BIGINT,
+  used         BIGINT NOT NULL,
+  offline      BIGINT NOT NULL,
   created      BIGINT NOT NULL,
   revoked      BIGINT
 );

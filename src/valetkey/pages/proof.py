@@ -25,7 +25,7 @@ class Proof:
     async def wrong(self, session: Session, password: str) -> Wrong | None:
         """Return what is wrong with a password, None when it is the right one."""
         try:
-            if await self._accounts.confirm(session.principal.subject, password):
+            if await self._accounts.confirm(session.principal, password):
                 return None
         except PageError as error:
             return Wrong(error.status, error.text)
