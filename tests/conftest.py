@@ -3,7 +3,7 @@
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +14,7 @@ from tests.support import chromium, untested
 from tests.support.clock import FakeClock
 from tests.support.keys import ROOT_KEY
 from valetkey.model import Ids
+from valetkey.people.passwords import Passwords
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Vault
 from valetkey.vault.keys import unlock
@@ -44,6 +45,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for notice in notices:
         terminalreporter.write_line(notice, red=True, bold=True)
     terminalreporter.write_line(f"The code: {figures()}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def light_passwords() -> Iterator[None]:
+    """Argon2id with little memory in the tests' own process: hundreds of people sign in there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Passwords, "memory_kib", 64)
+        yield
 
 
 @pytest.fixture(scope="session")
