@@ -14,6 +14,7 @@ ValetkeyError                  what every caller may catch; `str()` is a sentenc
 │   ├── EgressBadAnswer        answered, but too large, too slow, redirected or malformed
 │   └── EgressAnswerLost       sent, and no whole answer came: it may have happened
 ├── OAuthRefused               a token endpoint answered with an error
+├── OAuthError                 our own authorization server refuses a client's request
 ├── Unauthenticated            a credential that names no caller (HTTP 401, or 403 without a subject)
 ├── PageError                  a page cannot be shown or a form cannot be accepted (HTTP status)
 └── CallError                  why a tool call did not return a result: one outcome of the closed list
@@ -97,6 +98,18 @@ class OAuthRefused(ValetkeyError):
     def __init__(self, error: str, status: int, retry_after: float | None = None) -> None:
         self.error, self.status, self.retry_after = error, status, retry_after
         super().__init__(f"the provider's token endpoint refused: {error} (HTTP {status})")
+
+
+class OAuthError(ValetkeyError):
+    """Our authorization server refuses a client's request (RFC 6749 section 5.2).
+
+    `error` is a registered code, `description` a sentence for the client's developer; `more` are further
+    members of the answer.
+    """
+
+    def __init__(self, error: str, description: str, status: int = 400, **more: str) -> None:
+        self.error, self.description, self.status, self.more = error, description, status, more
+        super().__init__(f"{error}: {description}")
 
 
 class Unauthenticated(ValetkeyError):
