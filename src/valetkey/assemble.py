@@ -145,7 +145,8 @@ def _house(ground: Ground, issuer: str) -> House:
     """Build the rooms. `issuer` is the URL in the tokens that are minted on this home."""
     store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
     sessions = Sessions(store, keys, ids, clock, ground.randomness)
-    agents, tokens = Agents(ids, clock), Tokens(keys, clock, issuer, issuer + PATH)
+    agents = Agents(keys, ids, clock, ground.randomness)
+    tokens = Tokens(keys, clock, issuer, issuer + PATH)
     connections = _connections(ground)
     grants, requests = (
         Grants(store, audit, ids, clock),

@@ -76,6 +76,11 @@ class Grants:
         sql = f"{_LIVE} AND issuer = $2 AND subject = $3 ORDER BY id DESC"
         return [_grant(row) for row in await self._store.all(sql, *self._who(principal))]
 
+    async def of_actor(self, actor: str) -> list[Grant]:
+        """An actor's live grants, whoever gave them, newest first."""
+        sql = f"{_LIVE} AND actor = $2 ORDER BY id DESC"
+        return [_grant(row) for row in await self._store.all(sql, self._clock.now(), actor)]
+
     async def lives(self, grant_id: str) -> bool:
         """Whether a grant has neither ended nor been revoked."""
         return await self._store.one(f"{_LIVE} AND id = $2", self._clock.now(), grant_id) is not None

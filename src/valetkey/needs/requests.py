@@ -15,13 +15,19 @@ import anyio
 
 from valetkey.audit import Audit
 from valetkey.errors import CallError, PageError
-from valetkey.model import MINUTE, Actor, AuditEvent, Caller, Clock, Ids, Outcome, Principal
+from valetkey.model import DAY, MINUTE, Actor, AuditEvent, Caller, Clock, Ids, Json, Outcome, Principal
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
 
 LASTS = 10 * MINUTE
 MOST_OPEN, MOST_OF_ONE = 50, 10
 """How many open requests a person can have, and of them from one agent: none can bury them, or the others."""
+
+LASTS_AHEAD = 7 * DAY
+"""What an agent asks for ahead of time waits longer: its person may be asleep, or on holiday."""
+
+MOST_AHEAD = 5
+"""How many of these one agent can have open, over all people. They do not count as calls' requests do."""
 
 ANOTHER = "another"
 """In place of a connection: one more account, beside those that are connected."""
@@ -36,7 +42,8 @@ class AccessRequest:
     """One need of one caller: tools of one connector or of several, which are answered one by one.
 
     `outcome` says what is missing; `connection` is the one it is about, ANOTHER, or None for whatever
-    there is; `done` names the connectors that are answered.
+    there is; `done` names the connectors that are answered. `offline`: the agent asks to act while the
+    person is away, which the page shows as a box to tick, not ticked.
     """
 
     id: str
@@ -48,11 +55,12 @@ class AccessRequest:
     state: str
     until: int
     done: frozenset[str] = frozenset()
+    offline: bool = False
 
     def refuse_late(self) -> None:
         """Raises PageError 409 when it is no longer open."""
         if self.state != "open":
-            text = "This request was answered already, or its ten minutes are over."
+            text = "This request was answered already, or its time is over."
             raise PageError(409, "Too late", text)
 
     @property
@@ -63,6 +71,23 @@ class AccessRequest:
             if (connector := tool.partition(".")[0]) not in self.done:
                 left.setdefault(connector, []).append(tool)
         return left
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What is asked of a person. `lasts` is in milliseconds."""
+
+    tools: tuple[str, ...]
+    outcome: Outcome
+    connection: str | None = None
+    offline: bool = False
+    lasts: int = LASTS
+
+    @property
+    def digest(self) -> str:
+        """What tells one need from another (SHA-256, hex)."""
+        what = [self.outcome, self.connection, sorted(self.tools), self.offline, self.lasts]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
 class Requests:
@@ -82,15 +107,15 @@ class Requests:
 
         Raises CallError `rate_limited` when too much waits for this person already.
         """
-        need = _digest(outcome, connection, sorted(tools))
-        if found := await self._open(self._store, caller, need):  # each leg of a call that waits comes by
-            return found
-        async with self._store.transaction() as tx:
-            await tx.run(_EXPIRE, self._clock.now(), caller.principal.issuer, caller.principal.subject)
-            if found := await self._open(tx, caller, need):
-                return found
-            await self._refuse_flood(tx, caller)
-            return await self._make(tx, caller, tools, outcome, connection, need)
+        return await self._find_or_make(caller, _Need(tools, outcome, connection))
+
+    async def ahead(self, caller: Caller, tools: tuple[str, ...], *, offline: bool) -> AccessRequest:
+        """Return the open request that an agent makes ahead of time, for a person who may be away.
+
+        Raises CallError `rate_limited` when it has five of them open, whoever they are put before.
+        """
+        need = _Need(tools, Outcome.NOT_GRANTED, offline=offline, lasts=LASTS_AHEAD)
+        return await self._find_or_make(caller, need)
 
     async def by_handle(self, handle: str) -> AccessRequest:
         """Return the request of a link. Raises PageError 404 for anything but a handle made here."""
@@ -122,6 +147,11 @@ class Requests:
         request = self._dated(_request(row)) if row else None
         ours = request and (request.principal, request.actor) == (caller.principal, caller.actor.client)
         return request if ours else None
+
+    async def of_actor(self, actor: str, request_id: str) -> AccessRequest | None:
+        """Return a request that an agent made, for anybody, by an id it named: None for any other."""
+        row = await self._store.one(f"{_REQUESTS} WHERE id = $1 AND actor = $2", request_id, actor)
+        return self._dated(_request(row)) if row else None
 
     async def any_open(self) -> bool:
         """Whether anybody has a link to answer now."""
@@ -182,35 +212,57 @@ class Requests:
                 self._settled.pop(request_id, None)
         return await self.get(request_id)
 
-    async def _open(self, db: Reads, caller: Caller, need: str) -> AccessRequest | None:
+    async def _find_or_make(self, caller: Caller, need: _Need) -> AccessRequest:
+        if found := await self._open(self._store, caller, need):  # each leg of a call that waits comes by
+            return found
+        async with self._store.transaction() as tx:
+            await tx.run(_EXPIRE, self._clock.now(), caller.principal.issuer, caller.principal.subject)
+            if found := await self._open(tx, caller, need):
+                return found
+            await self._refuse_flood(tx, caller, need)
+            return await self._make(tx, caller, need)
+
+    async def _open(self, db: Reads, caller: Caller, need: _Need) -> AccessRequest | None:
         who = (caller.principal.issuer, caller.principal.subject, caller.actor.client)
-        row = await db.one(f"{_REQUESTS} WHERE {_OPEN_NEED}", *who, need, self._clock.now())
+        row = await db.one(f"{_REQUESTS} WHERE {_OPEN_NEED}", *who, need.digest, self._clock.now())
         return _request(row) if row else None
 
-    async def _make(
-        self,
-        tx: Transaction,
-        caller: Caller,
-        tools: tuple[str, ...],
-        outcome: Outcome,
-        connection: str | None,
-        need: str,
-    ) -> AccessRequest:
+    async def _make(self, tx: Transaction, caller: Caller, need: _Need) -> AccessRequest:
         principal, actor, now = caller.principal, caller.actor, self._clock.now()
         new = AccessRequest(
-            self._ids.new("req"), principal, actor.client, outcome, tools, connection, "open", now + LASTS
+            id=self._ids.new("req"),
+            principal=principal,
+            actor=actor.client,
+            outcome=need.outcome,
+            tools=need.tools,
+            connection=need.connection,
+            state="open",
+            until=now + need.lasts,
+            offline=need.offline,
         )
         who = (principal.issuer, principal.subject, actor.client)
-        await tx.run(_INSERT, new.id, *who, need, outcome, json.dumps(tools), connection, now, new.until)
-        facts = {"request": new.id, "tools": list(tools), "outcome": outcome}
+        what = (need.digest, need.outcome, json.dumps(need.tools), need.connection, int(need.offline))
+        await tx.run(_INSERT, new.id, *who, *what, now, new.until)
+        facts: dict[str, Json] = {"request": new.id, "tools": list(need.tools), "outcome": need.outcome}
+        if need.offline:
+            facts["offline"] = True
         await self._audit.append(tx, AuditEvent("request.made", "agent", principal, actor, facts))
         return new
 
-    async def _refuse_flood(self, db: Reads, caller: Caller) -> None:
-        rows = await db.all(_OPEN_BY_ACTOR, caller.principal.issuer, caller.principal.subject)
+    async def _refuse_flood(self, db: Reads, caller: Caller, need: _Need) -> None:
+        if need.lasts == LASTS_AHEAD:
+            await self._refuse_many_ahead(db, caller)
+            return
+        rows = await db.all(_OPEN_BY_ACTOR, caller.principal.issuer, caller.principal.subject, LASTS)
         by_actor = {row["actor"]: row["n"] for row in rows}
         if sum(by_actor.values()) >= MOST_OPEN or by_actor.get(caller.actor.client, 0) >= MOST_OF_ONE:
             text = "Too many requests wait for this person already. Ask them to answer those first."
+            raise CallError(Outcome.RATE_LIMITED, text, retry_after=LASTS / 1000)
+
+    async def _refuse_many_ahead(self, db: Reads, caller: Caller) -> None:
+        row = await db.one(_AHEAD_OF_ACTOR, caller.actor.client, self._clock.now(), LASTS)
+        if row and row["n"] >= MOST_AHEAD:
+            text = f"You have asked {MOST_AHEAD} times ahead already. Wait for people to answer those."
             raise CallError(Outcome.RATE_LIMITED, text, retry_after=LASTS / 1000)
 
     def _dated(self, request: AccessRequest) -> AccessRequest:
@@ -229,11 +281,6 @@ class Requests:
         return bytes.fromhex(self._keys.server(Purpose.LINK).digest(f"request {raw.hex()}"))[:_MAC]
 
 
-def _digest(outcome: Outcome, connection: str | None, tools: list[str]) -> str:
-    """What tells one need from another (SHA-256, hex)."""
-    return hashlib.sha256(json.dumps([outcome, connection, tools]).encode()).hexdigest()
-
-
 def _request(row: Row) -> AccessRequest:
     return AccessRequest(
         id=row["id"],
@@ -245,19 +292,24 @@ def _request(row: Row) -> AccessRequest:
         state=row["state"],
         until=row["until"],
         done=frozenset(json.loads(row["done"])),
+        offline=bool(row["offline"]),
     )
 
 
 _REQUESTS = """
-SELECT id, issuer, subject, actor, outcome, tools, connection, state, until, done FROM access_requests"""
+SELECT id, issuer, subject, actor, outcome, tools, connection, offline, state, until, done
+FROM access_requests"""
 _OPEN_BY_ACTOR = """
 SELECT actor, count(*) AS n FROM access_requests
-WHERE issuer = $1 AND subject = $2 AND state = 'open' GROUP BY actor"""
+WHERE issuer = $1 AND subject = $2 AND state = 'open' AND until - created <= $3 GROUP BY actor"""
+_AHEAD_OF_ACTOR = """
+SELECT count(*) AS n FROM access_requests
+WHERE actor = $1 AND state = 'open' AND until > $2 AND until - created > $3"""
 _OPEN_NEED = "issuer = $1 AND subject = $2 AND actor = $3 AND need = $4 AND state = 'open' AND until > $5"
 _EXPIRE = """
 UPDATE access_requests SET state = 'expired'
 WHERE state = 'open' AND until <= $1 AND issuer = $2 AND subject = $3"""
 _INSERT = """
 INSERT INTO access_requests
-  (id, issuer, subject, actor, need, outcome, tools, connection, created, until, done, state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]', 'open')"""
+  (id, issuer, subject, actor, need, outcome, tools, connection, offline, created, until, done, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '[]', 'open')"""

@@ -1,5 +1,6 @@
 """The agents that act: OAuth clients, each an id that tokens carry, a name, and the switch that stops one."""
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -7,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from valetkey.errors import UsageError
-from valetkey.model import Clock, Ids, Json
+from valetkey.model import Clock, Ids, Json, Randomness
 from valetkey.store import Reads, Row, Transaction
+from valetkey.vault import KeyRing, Purpose
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -41,10 +43,10 @@ class Agent:
 
 
 class Agents:
-    """Finds agents and makes new ones."""
+    """Finds agents, makes new ones, gives them what they authenticate with, and stops them."""
 
-    def __init__(self, ids: Ids, clock: Clock) -> None:
-        self._ids, self._clock = ids, clock
+    def __init__(self, keys: KeyRing, ids: Ids, clock: Clock, randomness: Randomness) -> None:
+        self._keys, self._ids, self._clock, self._randomness = keys, ids, clock, randomness
 
     async def named(self, tx: Transaction, name: str) -> Agent:
         """Return the operator's agent of a name, made where there is none. Raises UsageError: no name."""
@@ -75,8 +77,55 @@ class Agents:
         row = await db.one(f"{_AGENTS} WHERE id = $1", agent_id)
         return _agent(row) if row else None
 
+    async def find(self, db: Reads, name_or_id: str) -> Agent:
+        """Return an agent by its id, or the operator's by its name. Raises UsageError when there is none."""
+        row = await db.one(f"{_AGENTS} WHERE name = $1 AND kind = 'named'", name_or_id)
+        found = _agent(row) if row else await self.get(db, name_or_id)
+        if found is None:
+            raise UsageError(f"there is no agent `{name_or_id}`; `valetkey agents list` shows them all")
+        return found
+
     async def all(self, db: Reads) -> list[Agent]:
-        return [_agent(row) for row in await db.all(f"{_AGENTS} ORDER BY name")]
+        return [_agent(row) for row in await db.all(f"{_AGENTS} ORDER BY name, id")]
+
+    def secret_digest(self, secret: str) -> str:
+        """How a client's secret is kept: of 256 random bits, so that no slow hash is needed."""
+        return self._keys.server(Purpose.LOOKUP).digest(f"client secret {secret}")
+
+    async def give_secret(self, tx: Transaction, agent: Agent) -> str:
+        """Return a new secret to authenticate with; the old one and the agent's keys are no good any more."""
+        secret = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
+        metadata: dict[str, Json] = {"token_endpoint_auth_method": "client_secret_basic"}
+        await self._authenticates(tx, agent, metadata, self.secret_digest(secret))
+        return secret
+
+    async def give_keys(self, tx: Transaction, agent: Agent, jwks: Json) -> None:
+        """Let an agent authenticate with these public keys (RFC 7517 section 5) and nothing else."""
+        metadata = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}
+        await self._authenticates(tx, agent, metadata, None)
+
+    async def suspend(self, tx: Transaction, agent: Agent) -> None:
+        """Stop an agent; everything it has stays and does nothing."""
+        await tx.run("UPDATE agents SET suspended = $1 WHERE id = $2", self._clock.now(), agent.id)
+
+    async def resume(self, tx: Transaction, agent: Agent) -> None:
+        """Let a suspended agent go on."""
+        await tx.run("UPDATE agents SET suspended = NULL WHERE id = $1", agent.id)
+
+    async def forget(self, tx: Transaction, agent: Agent) -> None:
+        """Take an agent away. What it was given has to be ended first."""
+        await tx.run("DELETE FROM agents WHERE id = $1", agent.id)
+
+    async def seen(self, tx: Transaction, agent: Agent) -> None:
+        """Remember that an agent was here just now."""
+        await tx.run("UPDATE agents SET used = $1 WHERE id = $2", self._clock.now(), agent.id)
+
+    async def _authenticates(
+        self, tx: Transaction, agent: Agent, how: Mapping[str, Json], secret: str | None
+    ) -> None:
+        kept = {name: value for name, value in agent.metadata.items() if name != "jwks"}
+        sql = "UPDATE agents SET metadata = $1, secret = $2 WHERE id = $3"
+        await tx.run(sql, json.dumps({**kept, **how}), secret, agent.id)
 
 
 def _agent(row: Row) -> Agent:

@@ -91,6 +91,26 @@ CREATE TABLE seen (
   until  BIGINT NOT NULL
 );
 
+-- What a client asked for at /authorize (RFC 6749 section 4.1.1), until its person has answered. `asked` is a
+-- JSON object without a secret: the challenge is a digest, `state` the client's own.
+CREATE TABLE authorizations (
+  id     TEXT PRIMARY KEY,
+  asked  TEXT NOT NULL,
+  until  BIGINT NOT NULL
+);
+CREATE INDEX authorizations_by_end ON authorizations (until);
+
+-- Authorization codes, as digests (RFC 6749 section 4.1.2). A used one stays for a while: a second use ends the
+-- session of the first.
+CREATE TABLE codes (
+  digest        TEXT PRIMARY KEY,
+  session       TEXT NOT NULL REFERENCES sessions (id),
+  redirect_uri  TEXT NOT NULL,
+  challenge     TEXT NOT NULL,
+  until         BIGINT NOT NULL,
+  used          BIGINT
+);
+
 -- Failed passwords, so that guessing is slow for one account and for one address.
 CREATE TABLE failures (
   about    TEXT PRIMARY KEY,
@@ -152,6 +172,7 @@ CREATE TABLE grants (
   revoked      BIGINT
 );
 CREATE INDEX grants_of_principal ON grants (issuer, subject, actor);
+CREATE INDEX grants_of_actor ON grants (actor);
 
 CREATE TABLE access_requests (
   id          TEXT PRIMARY KEY,
@@ -163,6 +184,7 @@ CREATE TABLE access_requests (
   tools       TEXT NOT NULL,
   done        TEXT NOT NULL,
   connection  TEXT,
+  offline     BIGINT NOT NULL,
   state       TEXT NOT NULL CHECK (state IN ('open', 'met', 'declined', 'expired')),
   created     BIGINT NOT NULL,
   until       BIGINT NOT NULL
