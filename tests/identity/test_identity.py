@@ -79,12 +79,16 @@ async def test_a_token_that_disagrees_with_its_session_is_nobody(
 
 
 async def test_the_same_subject_at_another_issuer_is_somebody_else(
-    identity: Identity, tokens: Tokens, sessions: Sessions, store: SqliteStore
+    identity: Identity, tokens: Tokens, sessions: Sessions, store: SqliteStore, clock: FakeClock
 ) -> None:
-    """Our tokens are of our own people: one whose row says otherwise is refused, not taken for Ana (M3)."""
-    session = await _begun(store, sessions, Principal("corp", ANA.subject))
-    with pytest.raises(Unauthenticated):
-        await identity.of_token(tokens.mint(session))
+    """A token names its person's issuer, too: without it, or with another, it does not fit the row (M3)."""
+    corp = Principal("corp", ANA.subject)
+    session = await _begun(store, sessions, corp)
+    assert (await identity.of_token(tokens.mint(session))).caller.principal == corp
+    for other in (ANA, Principal("other", ANA.subject)):
+        posing = Session(session.id, "token", other, "agt_1", clock.now(), clock.now() + HOUR)
+        with pytest.raises(Unauthenticated, match="does not agree"):
+            await identity.of_token(tokens.mint(posing))
 
 
 async def test_a_browsers_session_is_no_credential_for_calls(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from valetkey.errors import Unauthenticated
 from valetkey.grants import Grants
 from valetkey.identity.tokens import Claims, Tokens
-from valetkey.model import Actor, Caller
-from valetkey.people import LOCAL, Session, Sessions
+from valetkey.model import Actor, Caller, Principal
+from valetkey.people import Session, Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,8 @@ class Identity:
 
 def _agree(session: Session, claims: Claims) -> bool:
     """Whether the row and the signature say the same: neither alone decides who is calling."""
-    return (session.principal.issuer, session.principal.subject, session.actor, session.chain) == (
-        LOCAL,
-        claims.subject,
-        claims.client,
-        claims.chain,
-    )
+    said = Principal(claims.issuer, claims.subject)
+    return (session.principal, session.actor, session.chain) == (said, claims.client, claims.chain)
 
 
 __all__ = ["Claims", "Identified", "Identity", "Tokens"]

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from valetkey.errors import Unauthenticated
 from valetkey.model import Clock, Json
-from valetkey.people import Session
+from valetkey.people import LOCAL, Session
 from valetkey.vault import KeyRing, Purpose, ServerKey
 
 _ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name
@@ -24,6 +24,9 @@ _SKEW_SECONDS = 5
 _REMEMBERED = 1024
 """How many verified tokens are remembered, by their digests, until they end."""
 
+_PEOPLE_OF = "vk_iss"
+"""Our claim for the key of the issuer that vouches for `sub`; without it, `sub` is one of our own people."""
+
 PATH = "/mcp"
 """Where the resource that our tokens are for stands, under the public URL."""
 
@@ -32,7 +35,8 @@ PATH = "/mcp"
 class Claims:
     """What a verified token says. `until` is epoch seconds; `resource` is the MCP endpoint it is for.
 
-    `chain` is who stands behind the client that acts, nearest first (RFC 8693 section 4.1).
+    `chain` is who stands behind the client that acts, nearest first (RFC 8693 section 4.1). `issuer` is
+    the key of the issuer whose person `subject` is.
     """
 
     subject: str
@@ -42,6 +46,7 @@ class Claims:
     resource: str
     until: int
     chain: tuple[str, ...] = ()
+    issuer: str = LOCAL
 
 
 class Tokens:
@@ -69,6 +74,7 @@ class Tokens:
             "scope": " ".join(session.scopes),
             "iat": now // 1000,
             "exp": until // 1000,
+            **_people_of(session.principal.issuer),
             **_act(session),
         }
         header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.kid}
@@ -144,7 +150,12 @@ def _claims(claims: dict[str, Json]) -> Claims:
         resource=claims["aud"],
         until=int(claims["exp"]),
         chain=_chain(claims.get("act")),
+        issuer=str(claims.get(_PEOPLE_OF, LOCAL)),
     )
+
+
+def _people_of(issuer: str) -> dict[str, Json]:
+    return {} if issuer == LOCAL else {_PEOPLE_OF: issuer}
 
 
 def _act(session: Session) -> dict[str, Json]:
