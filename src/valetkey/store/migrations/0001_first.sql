@@ -172,7 +172,6 @@ CREATE TABLE grants (
   revoked      BIGINT
 );
 CREATE INDEX grants_of_principal ON grants (issuer, subject, actor);
-CREATE INDEX grants_of_actor ON grants (actor);
 
 CREATE TABLE access_requests (
   id          TEXT PRIMARY KEY,
@@ -184,7 +183,6 @@ CREATE TABLE access_requests (
   tools       TEXT NOT NULL,
   done        TEXT NOT NULL,
   connection  TEXT,
-  offline     BIGINT NOT NULL,
   state       TEXT NOT NULL CHECK (state IN ('open', 'met', 'declined', 'expired')),
   created     BIGINT NOT NULL,
   until       BIGINT NOT NULL

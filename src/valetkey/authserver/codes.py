@@ -1,0 +1,111 @@
+"""Authorization codes (RFC 6749 section 4.1.2): good once, within a minute, and only for whoever began.
+
+A code stands for the session that its person has already allowed; tokens are made of that elsewhere.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+
+from valetkey.errors import OAuthError
+from valetkey.model import MINUTE, SECOND, Clock, Randomness
+from valetkey.people import Session, Sessions
+from valetkey.store import Row, Store, Transaction
+from valetkey.vault import KeyRing, Purpose
+
+LASTS = 60 * SECOND
+_REMEMBERED = 10 * MINUTE
+"""How long after its end a second use of a code is still known for what it is."""
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
+
+
+class Codes:
+    """Makes codes and redeems them."""
+
+    def __init__(
+        self, store: Store, keys: KeyRing, sessions: Sessions, clock: Clock, randomness: Randomness
+    ) -> None:
+        self._store, self._keys, self._sessions = store, keys, sessions
+        self._clock, self._randomness = clock, randomness
+
+    async def make(self, tx: Transaction, session: Session, redirect_uri: str, challenge: str) -> str:
+        """Return a new code of a client's session. `challenge` is of PKCE's S256 (RFC 7636 section 4.2)."""
+        code = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
+        values = (self._digest(code), session.id, redirect_uri, challenge, self._clock.now() + LASTS)
+        await tx.run("INSERT INTO codes VALUES ($1, $2, $3, $4, $5, NULL)", *values)
+        return code
+
+    async def redeem(
+        self, code: str, client_id: str, redirect_uri: str, verifier: str, resource: str | None
+    ) -> Session:
+        """Return the session of a code, which is used up from here on.
+
+        Raises OAuthError: `invalid_grant`, and `invalid_target` for another resource. A wrong attempt does
+        not use the code up: whoever only found it must not keep its client out. A second use ends the
+        session of the first (RFC 6749 section 4.1.2): one of the two was a thief.
+        """
+        async with self._store.transaction() as tx:
+            row = await self._known(tx, code)
+            if row["used"] is None:
+                self._refuse_other(row, client_id, redirect_uri, verifier, resource)
+                await tx.run("UPDATE codes SET used = $1 WHERE digest = $2", self._clock.now(), row["digest"])
+            else:
+                await self._sessions.end(tx, row["session"])
+        session = await self._sessions.read(row["session"])
+        if session is None:
+            raise _unknown()
+        return session
+
+    async def forget_late(self) -> None:
+        """End the sessions that nobody fetched within the code's time, and forget codes long past theirs."""
+        now = self._clock.now()
+        async with self._store.transaction() as tx:
+            for row in await tx.all(_NEVER_USED, now):
+                await self._sessions.end(tx, row["session"])
+            await tx.run("DELETE FROM codes WHERE until <= $1", now - _REMEMBERED)
+
+    async def _known(self, tx: Transaction, code: str) -> Row:
+        row = await tx.one(_CODE, self._digest(code))
+        if row is None:
+            raise _unknown()
+        return row
+
+    def _refuse_other(
+        self, row: Row, client_id: str, redirect_uri: str, verifier: str, resource: str | None
+    ) -> None:
+        if row["until"] <= self._clock.now() or row["actor"] != client_id:
+            raise _unknown()
+        if row["redirect_uri"] != redirect_uri:
+            raise _refused("`redirect_uri` is not the one that the code was sent to")
+        if not _fits(verifier, row["challenge"]):
+            raise _refused("`code_verifier` does not fit the challenge")
+        if resource not in {None, row["resource"]}:
+            raise OAuthError("invalid_target", "`resource` is not the one that was allowed")
+
+    def _digest(self, code: str) -> str:
+        return self._keys.server(Purpose.LOOKUP).digest(f"code {code}")
+
+
+def _fits(verifier: str, challenge: str) -> bool:
+    """Whether a verifier is the one of a challenge (RFC 7636 section 4.6)."""
+    if not _VERIFIER.fullmatch(verifier):
+        return False
+    digest = hashlib.sha256(verifier.encode()).digest()
+    ours = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return hmac.compare_digest(ours.encode(), challenge.encode())
+
+
+def _unknown() -> OAuthError:
+    return _refused("this code is unknown, expired or used")
+
+
+def _refused(description: str) -> OAuthError:
+    return OAuthError("invalid_grant", description)
+
+
+_CODE = """
+SELECT c.digest, c.session, c.redirect_uri, c.challenge, c.until, c.used, s.actor, s.resource
+FROM codes c JOIN sessions s ON s.id = c.session WHERE c.digest = $1"""
+_NEVER_USED = "SELECT session FROM codes WHERE until <= $1 AND used IS NULL"
