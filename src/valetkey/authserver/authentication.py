@@ -1,4 +1,4 @@
-"""Which client asks, and whether it is that one: by the one method it is registered for (RFC 6749 section 2.3).
+"""Which client asks, and whether it is that one, by the one method it is registered for (RFC 6749 2.3).
 
 What a signed assertion has to say is the business of `rfc7523_assertions`.
 """
