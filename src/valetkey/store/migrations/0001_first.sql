@@ -84,6 +84,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_of_principal ON sessions (issuer, subject);
 CREATE INDEX sessions_of_parent ON sessions (parent);
+CREATE INDEX sessions_of_actor ON sessions (actor);
 
 -- What may come once: the ids of client assertions and ID-JAGs, challenges.
 CREATE TABLE seen (
@@ -172,6 +173,7 @@ CREATE TABLE grants (
   revoked      BIGINT
 );
 CREATE INDEX grants_of_principal ON grants (issuer, subject, actor);
+CREATE INDEX grants_of_actor ON grants (actor);
 
 CREATE TABLE access_requests (
   id          TEXT PRIMARY KEY,
@@ -183,6 +185,7 @@ CREATE TABLE access_requests (
   tools       TEXT NOT NULL,
   done        TEXT NOT NULL,
   connection  TEXT,
+  offline     BIGINT NOT NULL,
   state       TEXT NOT NULL CHECK (state IN ('open', 'met', 'declined', 'expired')),
   created     BIGINT NOT NULL,
   until       BIGINT NOT NULL
