@@ -35,7 +35,9 @@ async def _token(house: House) -> str:
         agent = await house.agents.named(tx, "bench")
         connection = _connected(house, person.principal)
         session = await house.sessions.start_token(tx, person.principal, agent.id, DAY)
-        receipt = await TokenSets(house.ground.vault).put(tx, connection.token_set, _tokens(house))
+        receipt = await TokenSets(house.ground.vault).put(
+            tx, connection.token_set, connection.principal, _tokens(house)
+        )
         new = Registration("my-bench", "bench", "client", None)
         await house.connections.registrations.add(tx, new, person.principal)
         await house.connections.rows.insert(tx, connection)

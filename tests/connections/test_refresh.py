@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.linked import ANA, Linked, neighbour
 from valetkey.errors import CallError
-from valetkey.model import MINUTE, SECOND
+from valetkey.model import MINUTE, SECOND, Connection
 
 WITHIN = 30
 
@@ -143,7 +143,7 @@ async def test_without_a_refresh_token_the_last_minute_is_used_and_then_its_pers
     here: Linked,
 ) -> None:
     connection = await here.connect("gmail")
-    await without_refresh_token(here, connection.token_set)
+    await without_refresh_token(here, connection)
     here.clock.advance(3598 * SECOND)
     assert await here.call("gmail")
     here.clock.advance(1 * SECOND)
@@ -155,7 +155,7 @@ async def test_without_a_refresh_token_the_last_minute_is_used_and_then_its_pers
 
 async def test_without_a_refresh_token_a_refused_token_is_its_end(here: Linked) -> None:
     connection = await here.connect("gmail")
-    await without_refresh_token(here, connection.token_set)
+    await without_refresh_token(here, connection)
     here.sandbox.google.expire(ANA)
     with pytest.raises(CallError) as caught:
         await here.call("gmail")
@@ -164,9 +164,10 @@ async def test_without_a_refresh_token_a_refused_token_is_its_end(here: Linked) 
     assert await here.state(connection) == ("needs_reauth", "refused")
 
 
-async def without_refresh_token(here: Linked, token_set: str) -> None:
+async def without_refresh_token(here: Linked, connection: Connection) -> None:
     ground = here.house.ground
     sets = here.refresher._sets
-    held = await here.refresher.read(token_set, here.connector("gmail"))
+    held = await here.held(connection)
     async with ground.store.transaction() as tx:
-        await sets.put(tx, token_set, replace(held.tokens, refresh=None))
+        tokens = replace(held.tokens, refresh=None)
+        await sets.put(tx, connection.token_set, connection.principal, tokens)

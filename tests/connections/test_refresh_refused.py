@@ -137,7 +137,7 @@ async def test_a_client_that_is_refused_is_the_operators_business_and_asked_abou
     held = [await here.held(connection) for connection in connections]
     for connection in connections:
         with pytest.raises(CallError) as caught:
-            await here.refresher.usable(connection.token_set, here.connector("notes"))
+            await here.refresher.usable(connection, here.connector("notes"))
         assert caught.value.outcome == "unavailable"
     assert [await here.state(connection) for connection in connections] == [CONNECTED, CONNECTED]
     assert [(await here.held(connection)).version for connection in connections] == [1, 1]
@@ -214,5 +214,5 @@ async def test_a_refresh_that_grants_less_is_believed(here: Linked) -> None:
     connection = await expired(here)
     body = {"access_token": "strict-access-less", "expires_in": 300, "scope": "notes.write"}
     answers(here, 200, body, 1)
-    assert (await here.refresher.usable(connection.token_set, here.connector("notes"))).version == 2
+    assert (await here.refresher.usable(connection, here.connector("notes"))).version == 2
     assert (await refused(here)).outcome == "insufficient_scope"

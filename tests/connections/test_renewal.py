@@ -1,5 +1,6 @@
 """Leases that changed hands, connections that ended meanwhile, and token sets that do not open."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,8 +11,9 @@ from tests.support.town import NOTES, settings_for
 from valetkey.assemble import opened
 from valetkey.audit.verify import verify
 from valetkey.connections.renewal import Lease
+from valetkey.connections.tokensets import NotTheirs
 from valetkey.errors import CallError
-from valetkey.model import SECOND, Connection
+from valetkey.model import SECOND, Connection, Principal
 from valetkey.settings import FILE, parse
 
 WITHIN = 30
@@ -122,6 +124,35 @@ async def test_a_damaged_token_set_is_not_used_and_the_audit_says_so(here: Linke
     facts = {"connection": anas.id, "purpose": "token", "record": anas.token_set}
     assert await here.happened("integrity") == [facts]
     assert (await here.held(bens)).version == 1
+
+
+async def test_tokens_know_whose_they_are_though_the_row_says_otherwise(here: Linked) -> None:
+    anas = await here.connect(account="ana@example.com")
+    as_ben = replace(anas, principal=Principal("local", "ben"))
+    seen = here.sandbox.strict.counters.requests.total()
+    credentials = here.house.connections.tokens(as_ben, here.connector("notes"))
+    with pytest.raises(CallError) as refused:
+        await credentials.current()
+    assert refused.value.outcome == "failed"
+    assert here.sandbox.strict.counters.requests.total() == seen
+    facts = {"connection": anas.id, "purpose": "token", "record": anas.token_set}
+    assert await here.happened("integrity") == [facts]
+    assert await here.call()  # hers work on
+
+
+async def test_nobody_joins_the_renewal_of_another_person_s_tokens(here: Linked) -> None:
+    anas = await here.connect()
+    here.clock.advance(300 * SECOND)
+    held = here.sandbox.strict.faults.set("token", "hold", 1)
+    with anyio.fail_after(WITHIN):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(here.call)
+            await held.arrived.wait()
+            with pytest.raises(NotTheirs):
+                await here.refresher.usable(
+                    replace(anas, principal=Principal("local", "ben")), here.connector("notes")
+                )
+            here.sandbox.strict.faults.release()
 
 
 async def test_tokens_got_under_an_override_do_not_open_without_it(here: Linked, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Linked:
 
     async def held(self, connection: Connection) -> Held:
         """The token set of a connection as it stands."""
-        return await self.refresher.read(connection.token_set, self.connector(connection.connector))
+        return await self.refresher.read(connection, self.connector(connection.connector))
 
     async def state(self, connection: Connection) -> tuple[str, str | None]:
         """The state of a connection, and the reason for it."""

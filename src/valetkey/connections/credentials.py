@@ -6,11 +6,11 @@ from valetkey.connections.presenting import credential
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.renewal import reconnect
 from valetkey.connections.rows import Rows
-from valetkey.connections.tokensets import Forgotten, Held, OriginsChanged
+from valetkey.connections.tokensets import Forgotten, Held, NotTheirs, OriginsChanged
 from valetkey.egress import Credential
-from valetkey.errors import IntegrityError
+from valetkey.errors import CallError, IntegrityError
 from valetkey.manifest import Connector
-from valetkey.model import Connection
+from valetkey.model import Connection, Outcome
 
 
 class ConnectionCredentials:
@@ -23,7 +23,7 @@ class ConnectionCredentials:
         self._connection, self._connector = connection, connector
 
     async def current(self) -> Credential:
-        """Return the credential to send now. Raises CallError `reconnect` or `unavailable`."""
+        """Return the credential to send now. Raises CallError `reconnect`, `unavailable` or `failed`."""
         return await self._usable(0)
 
     async def renewed(self, refused: Credential) -> Credential | None:
@@ -35,20 +35,26 @@ class ConnectionCredentials:
             held = await self._held(refused)
         except (OriginsChanged, Forgotten):  # another `[hosts]`, a changed manifest, or its end a moment ago
             raise reconnect(self._connector) from None
-        except IntegrityError:
+        except IntegrityError as error:
             await self._refresher.damaged(self._connection.token_set)
-            raise reconnect(self._connector) from None
+            raise self._unusable(error) from None
         return credential(self._connector, held.tokens, held.version)
+
+    def _unusable(self, error: IntegrityError) -> CallError:
+        """Damaged tokens their person can replace; somebody else's are for the operator to look at."""
+        if not isinstance(error, NotTheirs):
+            return reconnect(self._connector)
+        text = f"The stored access to {self._connector.title} is not this person's. The operator has to look."
+        return CallError(Outcome.FAILED, text)
 
     async def _held(self, refused: int) -> Held:
         """Its tokens; those of its new token set, where its person has renewed it since this call began."""
-        set_then = self._connection.token_set
         try:
-            return await self._refresher.usable(set_then, self._connector, refused=refused)
+            return await self._refresher.usable(self._connection, self._connector, refused=refused)
         except Forgotten:
             now = await self._rows.get(self._rows.store, self._connection.id)
-            if now is None or now.token_set == set_then:
+            if now is None or now.token_set == self._connection.token_set:
                 raise
         self._connection = now
-        held = await self._refresher.usable(now.token_set, self._connector)
+        held = await self._refresher.usable(now, self._connector)
         return replace(held, version=max(held.version, refused + 1))  # newer, though its set counts anew

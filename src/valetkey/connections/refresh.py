@@ -16,7 +16,7 @@ from valetkey.connections.endpoint import HARD_SECONDS
 from valetkey.connections.renewal import Lease, Renewal, reconnect
 from valetkey.connections.tokensets import Held, TokenSets
 from valetkey.manifest import Connector
-from valetkey.model import MINUTE, SECOND, Clock
+from valetkey.model import MINUTE, SECOND, Clock, Connection
 from valetkey.store import Store
 
 LEASE = 30 * SECOND
@@ -54,25 +54,25 @@ class Refresher:
             lambda: anyio.CapacityLimiter(AT_ONCE_PER_PROVIDER)
         )
 
-    async def usable(self, key: str, connector: Connector, *, refused: int = 0) -> Held:
-        """Return a token set good to send now, refreshed first where it has to be.
+    async def usable(self, connection: Connection, connector: Connector, *, refused: int = 0) -> Held:
+        """Return a connection's token set, good to send now, refreshed first where it has to be.
 
         `refused` is the version a provider has just turned down: that one is not good enough.
         Raises CallError: `reconnect` when its person has to come, `unavailable` when later may do;
-        OriginsChanged, Forgotten, IntegrityError.
+        OriginsChanged, NotTheirs, Forgotten, IntegrityError.
         """
         while True:
-            held = await self.read(key, connector)
+            held = await self.read(connection, connector)
             if held.dead is None and not self._due(held, refused):
                 return held
-            held = await self._flight(key, connector, refused).landed()
+            held = await self._flight(connection, connector, refused).landed()
             if held.version > refused:  # else this was a flight of somebody whose token was not refused
                 return held
 
-    async def read(self, key: str, connector: Connector) -> Held:
-        """Return a token set as it stands. Raises OriginsChanged, Forgotten, IntegrityError."""
-        overridden = self._overridden(connector.origins)
-        return await self._sets.read(self._store, key, connector, overridden=overridden)
+    async def read(self, connection: Connection, connector: Connector) -> Held:
+        """Return a token set as it stands. Raises OriginsChanged, NotTheirs, Forgotten, IntegrityError."""
+        where = (connection.token_set, connection.principal, connector)
+        return await self._sets.read(self._store, *where, overridden=self._overridden(connector.origins))
 
     async def damaged(self, key: str) -> None:
         """Record that a token set did not open."""
@@ -88,16 +88,17 @@ class Refresher:
         skew = min(MINUTE, (tokens.expires_at - tokens.issued_at) // 5)
         return self._clock.now() >= tokens.expires_at - skew
 
-    def _flight(self, key: str, connector: Connector, refused: int) -> Flight[Held]:
+    def _flight(self, connection: Connection, connector: Connector, refused: int) -> Flight[Held]:
+        key = connection.token_set
         if key not in self._flights:
-            work = partial(self._renewed, key, connector, refused)
+            work = partial(self._renewed, connection, connector, refused)
             self._flights[key] = Flight.begin(self._tasks, work, after=lambda: self._flights.pop(key))
         return self._flights[key]
 
-    async def _renewed(self, key: str, connector: Connector, refused: int) -> Held:
+    async def _renewed(self, connection: Connection, connector: Connector, refused: int) -> Held:
         async with self._rooms[connector.provider], self._room:  # waited for before the lease, not within
             while True:
-                held = await self.read(key, connector)
+                held = await self.read(connection, connector)
                 if settled := await self._settled(held, connector, refused):
                     return settled
                 if done := await self._tried(held, connector, useless=self._useless(held, refused)):

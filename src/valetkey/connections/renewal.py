@@ -144,19 +144,19 @@ class Renewal:
         tokens, overridden = _renewed(held.tokens, answer, sent), held.tokens.overridden
         try:
             async with self._store.transaction() as tx:
-                now = await self._sets.read(tx, held.id, connector, overridden=overridden)
+                now = await self._sets.read(tx, held.id, held.owner, connector, overridden=overridden)
                 if now.version == held.version:
-                    await self._store_new(tx, held.id, tokens)
-                return await self._sets.read(tx, held.id, connector, overridden=overridden)
+                    await self._store_new(tx, held, tokens)
+                return await self._sets.read(tx, held.id, held.owner, connector, overridden=overridden)
         except Forgotten as forgotten:
             if forgotten.reason == REVOKED:
                 await self._give_back(held.id, connector, tokens)
             raise
 
-    async def _store_new(self, tx: Transaction, key: str, tokens: TokenSet) -> None:
-        receipt = await self._sets.put(tx, key, tokens)
-        for connection in await self._rows.sharing(tx, key):
-            await self._rows.replace_tokens(tx, connection.id, key, tokens.scopes)
+    async def _store_new(self, tx: Transaction, held: Held, tokens: TokenSet) -> None:
+        receipt = await self._sets.put(tx, held.id, held.owner, tokens)
+        for connection in await self._rows.sharing(tx, held.id):
+            await self._rows.replace_tokens(tx, connection.id, held.id, tokens.scopes)
             facts = {"connection": connection.id, **receipt.facts()}
             event = AuditEvent("tokens.refreshed", "system", connection.principal, None, facts)
             await self._audit.append(tx, event)

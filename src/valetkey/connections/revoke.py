@@ -88,8 +88,8 @@ class Revocation:
             if connector is not None:
                 try:
                     overridden = self._egress.overridden(connector.origins)
-                    held = await self._sets.read(tx, now.token_set, connector, overridden=overridden)
-                    tokens = held.tokens
+                    whose = (now.token_set, now.principal, connector)
+                    tokens = (await self._sets.read(tx, *whose, overridden=overridden)).tokens
                 except IntegrityError:
                     pass  # it cannot be opened to be given back; it goes all the same
             forgotten = await self._sets.forget(tx, now.token_set, REVOKED)

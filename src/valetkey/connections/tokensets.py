@@ -1,6 +1,7 @@
-"""Token sets at rest: sealed with, and bound to, the origins they may be sent to.
+"""Token sets at rest: sealed with their owner, and bound to the origins they may be sent to.
 
-A set got under other origins, or under other `[hosts]`, does not open: its person reconnects.
+A set got under other origins, or under other `[hosts]`, does not open: its person reconnects. Whose it is,
+it says itself: a row that gives it to somebody else gives nothing.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from valetkey.errors import IntegrityError
 from valetkey.manifest import Connector
-from valetkey.model import Json, Secret, TokenSet
+from valetkey.model import Json, Principal, Secret, TokenSet
 from valetkey.store import Reads, Row, Transaction
 from valetkey.vault import COLUMNS, Receipt, Vault
 
@@ -22,6 +23,7 @@ class Held:
     """A token set as it stands: its tokens, the version they have, and the row of its lease and clock."""
 
     id: str
+    owner: Principal
     tokens: TokenSet
     version: int
     row: Row
@@ -35,6 +37,10 @@ class Held:
 
 class OriginsChanged(IntegrityError):
     """A token set belongs to other origins than the ones it would be sent to now."""
+
+
+class NotTheirs(IntegrityError):
+    """A token set is another person's than the one whose connection points at it."""
 
 
 class Forgotten(IntegrityError):
@@ -51,25 +57,30 @@ class TokenSets:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    async def put(self, tx: Transaction, key: str, tokens: TokenSet) -> Receipt:
-        """Seal a token set under its origins; its row in `token_sets` is there already or made now."""
+    async def put(self, tx: Transaction, key: str, owner: Principal, tokens: TokenSet) -> Receipt:
+        """Seal a person's token set under its origins; its row in `token_sets` is there or made now."""
         await tx.run(_NEW_ROW, key, tokens.expires_at)
         bound = bound_to(tokens.origins, tokens.registration, overridden=tokens.overridden)
-        return await self._vault.put(tx, PURPOSE, key, _content(tokens), bound=bound)
+        return await self._vault.put(tx, PURPOSE, key, _content(owner, tokens), bound=bound)
 
-    async def read(self, db: Reads, key: str, connector: Connector, *, overridden: bool) -> Held:
-        """Open a token set for a connector's origins.
+    async def read(
+        self, db: Reads, key: str, owner: Principal, connector: Connector, *, overridden: bool
+    ) -> Held:
+        """Open a person's token set for a connector's origins.
 
-        Raises OriginsChanged when it belongs to others, Forgotten; IntegrityError when it is damaged.
+        Raises OriginsChanged when it belongs to others, NotTheirs, Forgotten; IntegrityError when it is
+        damaged.
         """
         row = await db.one(_READ, key)
         if row is None or row["content"] is None:
             raise Forgotten(row["dead"]) if row and row["dead"] else IntegrityError("a token set is missing")
         content, version, bound = self._vault.opened(PURPOSE, key, row)
+        if content["owner"] != [owner.issuer, owner.subject]:
+            raise NotTheirs("these tokens belong to somebody else")
         tokens = _tokens(content)
         if bound != bound_to(connector.origins, tokens.registration, overridden=overridden):
             raise OriginsChanged("the connector's addresses changed since this connection was made")
-        return Held(key, tokens, version, row)
+        return Held(key, owner, tokens, version, row)
 
     async def forget(self, tx: Transaction, key: str, reason: str) -> Mapping[str, Json]:
         """Remove the secrets, keep the row; returns the facts for the audit."""
@@ -84,8 +95,9 @@ def bound_to(origins: frozenset[str], registration: str | None, *, overridden: b
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(tokens: TokenSet) -> Json:
+def _content(owner: Principal, tokens: TokenSet) -> Json:
     return {
+        "owner": [owner.issuer, owner.subject],
         "access": tokens.access.reveal(),
         "refresh": tokens.refresh.reveal() if tokens.refresh else None,
         "issued_at": tokens.issued_at,
