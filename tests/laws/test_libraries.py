@@ -40,10 +40,10 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("server/*", "identity/*", "calls/upstream.py", "demo/*", "sandbox/*"),
     ),
     "mcp_types": ("the protocol's messages, as for `mcp`", ("server/*", "demo/*")),
-    "platformdirs": ("where the home is by default", ("settings.py",)),
+    "platformdirs": ("where the home is by default", ("settings/*",)),
     "pydantic": (
         "what comes from outside as text becomes a checked value at once",
-        ("settings.py", "manifest/*", "api/*"),
+        ("settings/*", "manifest/*", "api/*"),
     ),
     "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
     "starlette": (

@@ -1,0 +1,66 @@
+"""The tables of the settings file, frozen. Every field has its heading in docs/reference/settings.md."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from valetkey.model import Effect
+from valetkey.settings.issuers import IssuerKey, IssuerSettings, refuse_twins
+from valetkey.settings.values import (
+    Authority,
+    LoopbackOrigin,
+    Name,
+    Network,
+    Origin,
+    Proxy,
+    PublicUrl,
+    Table,
+)
+
+
+class EgressSettings(Table):
+    """`[egress]`: private hosts that may be reached, a proxy, and a certificate bundle."""
+
+    allow: dict[Origin, Network] = Field(default_factory=dict)
+    proxy: Proxy | None = Field(default=None, repr=False)  # may hold a password
+    ca_bundle: Path | None = None
+
+
+class EndpointSettings(Table):
+    """`[endpoints.NAME]`: what `/mcp/NAME` shows of the tools, and how it spells their names."""
+
+    connectors: frozenset[str] = frozenset()
+    tools: frozenset[str] = frozenset()
+    effects: frozenset[Effect] = frozenset()
+    names: Literal["dotted", "underscore"] = "dotted"
+
+
+class Settings(Table):
+    """Everything an operator can set."""
+
+    home: Path = Field(exclude=True)
+    public_url: PublicUrl | None = None
+    allowed_hosts: tuple[Authority, ...] = ()
+    callback_port: int = Field(8917, ge=1, le=65535)
+    manifests: tuple[Path, ...] = ()
+    allow_hooks: tuple[Path, ...] = ()
+    hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
+    egress: EgressSettings = EgressSettings()
+    endpoints: dict[Name, EndpointSettings] = Field(default_factory=dict)
+    issuers: dict[IssuerKey, IssuerSettings] = Field(default_factory=dict)
+
+    _no_twins = field_validator("issuers")(refuse_twins)
+
+    @property
+    def key_file(self) -> Path:
+        """Where the root key is: `key` in the home."""
+        return self.home / "key"
+
+    @property
+    def store_file(self) -> Path:
+        """Where the embedded store is: `store.db` in the home."""
+        return self.home / "store.db"
+
+
+TABLES: tuple[type[Table], ...] = (Settings, EgressSettings, EndpointSettings, IssuerSettings)
