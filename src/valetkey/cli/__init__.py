@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from valetkey import __version__
+from valetkey.cli.agents import app as agents_commands
 from valetkey.cli.audit import app as audit_commands
 from valetkey.cli.clients import clients
 from valetkey.cli.connections import app as connections_commands
@@ -72,6 +73,7 @@ app.command()(stdio)
 app.command()(doctor)
 app.add_typer(people_commands)
 app.add_typer(registrations_commands)
+app.add_typer(agents_commands)
 app.add_typer(tokens_commands)
 app.command()(clients)
 app.add_typer(connections_commands)

@@ -153,6 +153,10 @@ class Requests:
         row = await self._store.one(f"{_REQUESTS} WHERE id = $1 AND actor = $2", request_id, actor)
         return self._dated(_request(row)) if row else None
 
+    async def withdraw(self, tx: Transaction, actor: str) -> None:
+        """Close what an agent that is taken away has asked: nobody can answer it any more."""
+        await tx.run(_WITHDRAW, actor)
+
     async def any_open(self) -> bool:
         """Whether anybody has a link to answer now."""
         sql = "SELECT 1 AS open FROM access_requests WHERE state = 'open' AND until > $1 LIMIT 1"
@@ -309,6 +313,7 @@ _OPEN_NEED = "issuer = $1 AND subject = $2 AND actor = $3 AND need = $4 AND stat
 _EXPIRE = """
 UPDATE access_requests SET state = 'expired'
 WHERE state = 'open' AND until <= $1 AND issuer = $2 AND subject = $3"""
+_WITHDRAW = "UPDATE access_requests SET state = 'expired' WHERE state = 'open' AND actor = $1"
 _INSERT = """
 INSERT INTO access_requests
   (id, issuer, subject, actor, need, outcome, tools, connection, offline, created, until, done, state)

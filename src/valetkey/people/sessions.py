@@ -109,6 +109,11 @@ class Sessions:
         rows = await db.all(f"{_SESSIONS} WHERE kind = $1 ORDER BY created DESC", kind)
         return [session for row in rows if (session := self._live(row))]
 
+    async def of_actor(self, db: Reads, actor: str) -> list[Session]:
+        """Return an agent's live sessions, whoever they are for, newest first."""
+        rows = await db.all(f"{_SESSIONS} WHERE actor = $1 ORDER BY created DESC", actor)
+        return [session for row in rows if (session := self._live(row))]
+
     async def end(self, tx: Transaction, session_id: str) -> Session | None:
         """End a session for good, with all that were got in exchange for it; None when it was not live."""
         session = self._live(await tx.one(f"{_SESSIONS} WHERE id = $1", session_id))
