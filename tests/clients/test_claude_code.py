@@ -7,6 +7,7 @@ import pytest
 
 from tests.clients.claude import Claude, approval
 from tests.clients.messages import Scripted
+from tests.clients.proxy import buffering
 from tests.support.town import PASSWORD, town
 
 pytestmark = pytest.mark.npm
@@ -34,6 +35,21 @@ async def test_the_same_call_brings_the_mail_once_ana_has_opened_the_link(
             (told,) = model.results
             assert "Lunch on Thursday?" in told
             assert await here.outcomes(ana) == ["ok"]
+
+
+async def test_behind_a_proxy_that_lets_no_stream_through_it_retries_the_call_after_the_link(
+    tmp_path: Path, claude: Claude
+) -> None:
+    """The link is error -32042 there: the first call ends with it, and a second one brings the mail."""
+    with anyio.fail_after(60):
+        async with town(tmp_path) as here, buffering(here.url) as proxy:
+            ana, model = await here.person("ana"), Scripted(TOOL, ARGUMENTS)
+            await claude.attach(proxy, await here.token(ana))
+            ended = await claude.prompt(model, approval("ana", PASSWORD, "ana@example.com"))
+            assert ended.code == 0, ended.err
+            (told,) = model.results
+            assert "Lunch on Thursday?" in told
+            assert await here.outcomes(ana) == ["not_connected", "ok"]
 
 
 async def test_where_nobody_can_be_shown_the_link_the_model_gets_it_as_text(

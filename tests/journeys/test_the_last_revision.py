@@ -1,11 +1,19 @@
-"""Clients of MCP 2025-11-25: a link is pushed to them, the call is held, they are told when it is done."""
+"""Clients of MCP 2025-11-25: a link is pushed to them, the call is held, they are told when it is done.
+
+Where nothing can be pushed, because the client takes no event stream, the link is an error to retry on.
+"""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
+import httpx2
 import mcp_types as types
 import pytest
-from mcp.client.session import IncomingMessage
+from mcp.client.client import Client
+from mcp.client.session import ElicitationFnT, IncomingMessage
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 
 from tests.support.town import Town, town
 from valetkey.people import Person
@@ -80,3 +88,40 @@ async def test_a_client_that_declares_no_links_gets_text(here: Town, ana: Person
     assert said.meta is not None
     assert said.meta["valetkey/outcome"] == "not_connected"
     assert "valetkey/connect_url" in said.meta
+
+
+@asynccontextmanager
+async def _without_streams(here: Town, token: str, elicited: ElicitationFnT | None) -> AsyncIterator[Client]:
+    """The SDK's client behind something that lets no event stream through, and says so for it."""
+
+    async def json_alone(request: httpx2.Request) -> None:
+        request.headers["Accept"] = "application/json"
+
+    headers, hooks = {"Authorization": f"Bearer {token}"}, {"request": [json_alone]}
+    async with httpx2.AsyncClient(headers=headers, event_hooks=hooks, timeout=30, trust_env=False) as http:
+        transport = streamable_http_client(f"{here.url}/mcp", http_client=http)
+        async with Client(transport, elicitation_callback=elicited, mode="legacy") as client:
+            yield client
+
+
+async def test_where_no_link_can_be_pushed_it_is_the_error_that_says_so(here: Town, ana: Person) -> None:
+    with anyio.fail_after(20):
+        async with _without_streams(here, await here.token(ana), here.answering("accept")) as agent:
+            with pytest.raises(MCPError) as raised:
+                await agent.call_tool("gmail.list_unread", UNREAD)
+            assert raised.value.error.code == types.URL_ELICITATION_REQUIRED == -32042
+            (asked,) = UrlElicitationRequiredError.from_error(raised.value.error).elicitations
+            assert not here.links, "nothing was pushed"
+            await here.approve(asked.url, ana.name, "ana@example.com")
+            mail = await agent.call_tool("gmail.list_unread", UNREAD)
+    assert mail.structured_content is not None, mail.content
+    assert len(mail.structured_content["items"]) == 1
+    assert (await here.house.requests.get(asked.elicitation_id or "")).state == "met"
+
+
+async def test_a_client_without_streams_that_declares_no_links_gets_text(here: Town, ana: Person) -> None:
+    with anyio.fail_after(20):
+        async with _without_streams(here, await here.token(ana), None) as agent:
+            said = await agent.call_tool("gmail.list_unread", UNREAD)
+    assert said.meta is not None
+    assert said.meta["valetkey/outcome"] == "not_connected"

@@ -67,21 +67,37 @@ async def test_two_authorization_headers_are_none(agent: Wire) -> None:
     assert both.status_code == 401
 
 
-async def test_whitespace_around_a_header_is_no_part_of_it(agent: Wire) -> None:
-    """Written by hand, because a client's library refuses to."""
-    name, host = "gmail.list_unread", urlsplit(agent.url)
+async def _by_hand(agent: Wire, name: str, changed: dict[str, str]) -> bytes:
+    """Call a tool with a request that a client's library would refuse to write; the start of the answer."""
+    host = urlsplit(agent.url)
     body = json.dumps(agent.body("tools/call", {"name": name, "arguments": {}})).encode()
-    headers = agent.headers("tools/call", f" \t{name} \t") | {
+    headers = agent.headers("tools/call", name) | {
         "Host": host.netloc,
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         "Connection": "close",
     }
-    head = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+    head = "".join(f"{key}: {value}\r\n" for key, value in (headers | changed).items())
     async with await anyio.connect_tcp("127.0.0.1", host.port or 80) as stream:
-        await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
+        await stream.send(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
         with anyio.fail_after(10):
-            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+            return await stream.receive()
+
+
+async def test_whitespace_around_a_header_is_no_part_of_it(agent: Wire) -> None:
+    name = "gmail.list_unread"
+    assert (await _by_hand(agent, name, {"Mcp-Name": f" \t{name} \t"})).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("header", "status"), [("Host", b"421"), ("Origin", b"403")])
+async def test_what_a_refused_header_holds_does_not_reach_the_log(
+    agent: Wire, caplog: pytest.LogCaptureFixture, header: str, status: bytes
+) -> None:
+    """A terminal obeys what follows U+009B, and one line that looks like two is believed to be two (A3)."""
+    answer = await _by_hand(agent, "gmail.list_unread", {header: "evil.test\x9b31m\x85canary"})
+    assert answer.split()[1] == status
+    assert "canary" not in caplog.text
+    assert b"canary" not in answer
 
 
 async def test_an_expired_token_is_refused(here: Town, agent: Wire) -> None:

@@ -40,6 +40,12 @@ class Site:
             text = "The operator can allow it with `allowed_hosts` in valetkey.toml."
             raise PageError(421, "This server is not reached under that name", text)
 
+    def refuse_other_origins(self, request: Request) -> None:
+        """Raises PageError 403 for a script of another site; no program but a browser's sends an `Origin`."""
+        if any(origin != self.public_url for origin in request.headers.getlist("origin")):
+            text = "A page of another site sent it. Nothing was done."
+            raise PageError(403, "This is not for other sites", text)
+
     def refuse_other_sites(self, request: Request) -> None:
         """Raises PageError 403 for a form that no page of ours sent."""
         sent_from = request.headers.get("sec-fetch-site")

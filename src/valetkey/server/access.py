@@ -1,31 +1,42 @@
-"""The door of the MCP endpoint: a bearer token on every request, or 401 and 403 as RFC 6750 says.
+"""The door of the MCP endpoint: a name of ours, then a bearer token on every request, or 401 and 403 as
+RFC 6750 says.
 
-The SDK's own middleware knows no 403 for a token without a person, and sends no `scope`.
+The SDK's own middleware knows no 403 for a token without a person, sends no `scope`, and writes the name
+it refuses into the log as it came.
 """
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from valetkey.errors import Unauthenticated
+from valetkey.errors import PageError, Unauthenticated
 from valetkey.identity import Identified, Identity
+from valetkey.pages import Site
 from valetkey.people.sessions import SCOPE
 
 
 class Door:
     """Lets a request through with its caller in the SDK's context, where the handlers read it."""
 
-    def __init__(self, app: ASGIApp, identity: Identity, resource: str, metadata_url: str) -> None:
-        self._app, self._identity = AuthContextMiddleware(app), identity
+    def __init__(
+        self, app: ASGIApp, site: Site, identity: Identity, resource: str, metadata_url: str
+    ) -> None:
+        self._app, self._site, self._identity = AuthContextMiddleware(app), site, identity
         self._resource, self._metadata_url = resource, metadata_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            self._site.refuse_other_hosts(Request(scope))
+            self._site.refuse_other_origins(Request(scope))
             found = await self._identity.of_token(_bearer(Headers(scope=scope)), self._resource)
             _allowed(found)
+        except PageError as elsewhere:
+            await PlainTextResponse(str(elsewhere), elsewhere.status)(scope, receive, send)
+            return
         except Unauthenticated as refused:
             await self._refusal(refused)(scope, receive, send)
             return

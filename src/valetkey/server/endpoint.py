@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from valetkey.identity import Identity, Tokens
 from valetkey.identity.tokens import PATH
+from valetkey.pages import Site
 from valetkey.people.sessions import SCOPE
 from valetkey.server.access import Door
 from valetkey.server.build import build
@@ -17,6 +17,7 @@ from valetkey.server.callers import Callers
 from valetkey.server.changes import Changes
 from valetkey.server.eras import Eras
 from valetkey.server.handlers import Handlers
+from valetkey.server.places import Places
 from valetkey.vault import KeyRing
 
 _METADATA = "/.well-known/oauth-protected-resource"
@@ -32,17 +33,17 @@ class Endpoint:
         handlers: Handlers,
         callers: Callers,
         changes: Changes,
+        places: Places,
         identity: Identity,
         tokens: Tokens,
         keys: KeyRing,
-        allowed_hosts: list[str],
+        site: Site,
     ) -> None:
         self._path = f"{PATH}/{name}" if name else PATH
         self._resource = tokens.issuer + self._path
-        security = TransportSecuritySettings(allowed_hosts=allowed_hosts, allowed_origins=[tokens.issuer])
-        self._eras = Eras(build(handlers, callers, changes, keys, self._resource), security)
+        self._eras = Eras(build(handlers, callers, changes, keys, self._resource), places)
         metadata_url = f"{tokens.issuer}{_METADATA}{self._path}"
-        self._app = Door(self._eras, identity, self._resource, metadata_url)
+        self._app = Door(self._eras, site, identity, self._resource, metadata_url)
 
     @property
     def routes(self) -> list[Route]:

@@ -1,7 +1,6 @@
 """One ASGI application of the rooms below: the MCP endpoints, the pages, and whether we are well."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from valetkey.server.callers import RequestCallers
 from valetkey.server.changes import Changes
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.server.endpoint import public_keys
+from valetkey.server.places import Places
 from valetkey.server.selection import UNDERSCORE, Selection
 from valetkey.serving.listening import ABOUT
 from valetkey.settings import EndpointSettings
@@ -53,8 +53,7 @@ def _about(house: House) -> list[Route]:
 
 def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
     ground = house.ground
-    site = Site(ground.public_url, frozenset(ground.settings.allowed_hosts))
-    pages = Pages(site, ground.keys, house.sessions, ground.clock, ground.randomness)
+    pages = Pages(_site(house), ground.keys, house.sessions, ground.clock, ground.randomness)
     return routes(
         pages,
         store=ground.store,
@@ -79,13 +78,16 @@ def endpoints_of(house: House, changes: Changes, hold: float = HOLD_SECONDS) -> 
     Raises SettingsError for one that selects what does not exist.
     """
     chosen = {"": EndpointSettings(), "flat": EndpointSettings(names="underscore")}
+    places = Places()
     return [
-        _endpoint(house, name, wanted, changes, hold)
+        _endpoint(house, name, wanted, changes, places, hold)
         for name, wanted in {**chosen, **house.ground.settings.endpoints}.items()
     ]
 
 
-def _endpoint(house: House, name: str, wanted: EndpointSettings, changes: Changes, hold: float) -> Endpoint:
+def _endpoint(
+    house: House, name: str, wanted: EndpointSettings, changes: Changes, places: Places, hold: float
+) -> Endpoint:
     callers, ground = RequestCallers(house.identity), house.ground
     selection = Selection(wanted.connectors, wanted.tools, wanted.effects, wanted.names == UNDERSCORE)
     tools = {tool.name for tool in ground.catalog.tools}
@@ -99,5 +101,9 @@ def _endpoint(house: House, name: str, wanted: EndpointSettings, changes: Change
         hold,
         spelled=selection.spelled,
     )
-    hosts = [urlsplit(ground.public_url).netloc, *ground.settings.allowed_hosts]
-    return Endpoint(name, handlers, callers, changes, house.identity, house.tokens, ground.keys, hosts)
+    site, tokens = _site(house), house.tokens
+    return Endpoint(name, handlers, callers, changes, places, house.identity, tokens, ground.keys, site)
+
+
+def _site(house: House) -> Site:
+    return Site(house.ground.public_url, frozenset(house.ground.settings.allowed_hosts))
