@@ -146,7 +146,7 @@ def _house(ground: Ground, issuer: str) -> House:
     store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
     sessions = Sessions(store, keys, ids, clock, ground.randomness)
     agents = Agents(keys, ids, clock, ground.randomness)
-    tokens = Tokens(keys, clock, issuer, issuer + PATH)
+    tokens = Tokens(store, keys, clock, issuer, issuer + PATH)
     connections = _connections(ground)
     grants, requests = (
         Grants(store, audit, ids, clock),

@@ -24,8 +24,8 @@ def sessions(store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock) -> Se
 
 
 @pytest.fixture
-def tokens(vault: Vault, clock: FakeClock) -> Tokens:
-    return Tokens(vault.keys, clock, "http://localhost:8917", "http://localhost:8917/mcp")
+def tokens(store: SqliteStore, vault: Vault, clock: FakeClock) -> Tokens:
+    return Tokens(store, vault.keys, clock, "http://localhost:8917", "http://localhost:8917/mcp")
 
 
 @pytest.fixture

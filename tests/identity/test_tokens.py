@@ -3,21 +3,27 @@
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from tests.support.clock import FakeClock
+from tests.support.keys import ROOT_KEY
 from tests.support.tokens import b64, signed
 from valetkey.errors import Unauthenticated
 from valetkey.identity import Tokens
-from valetkey.model import HOUR, Principal
+from valetkey.model import HOUR, Ids, Principal
 from valetkey.people import Session
+from valetkey.store import Row, Value
+from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import KeyRing, Purpose, Vault
+from valetkey.vault.keys import unlock
 
 ISSUER = "http://localhost:8917"
 RESOURCE = f"{ISSUER}/mcp"
@@ -29,8 +35,8 @@ def keys(vault: Vault) -> KeyRing:
 
 
 @pytest.fixture
-def tokens(keys: KeyRing, clock: FakeClock) -> Tokens:
-    return Tokens(keys, clock, ISSUER, RESOURCE)
+def tokens(store: SqliteStore, keys: KeyRing, clock: FakeClock) -> Tokens:
+    return Tokens(store, keys, clock, ISSUER, RESOURCE)
 
 
 @pytest.fixture
@@ -205,3 +211,88 @@ async def test_a_changed_claim_breaks_the_signature(tokens: Tokens, session: Ses
 async def test_what_is_no_token_is_refused_and_breaks_nothing(tokens: Tokens, token: str) -> None:
     with pytest.raises(Unauthenticated):
         tokens.verified(token)
+
+
+async def _rotated(store: SqliteStore, keys: KeyRing, ids: Ids, clock: FakeClock) -> None:
+    """Another process makes a new key; `keys` do not hear of it."""
+    async with store.transaction() as tx:
+        await keys.rotate_server_key(tx, Purpose.TOKEN_SIGNING, ids, clock, accepted_for=HOUR)
+
+
+@pytest.fixture
+async def elsewhere(store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock) -> Tokens:
+    """The tokens of another process on the same store."""
+    keys = await unlock(store, ROOT_KEY, ids, clock, secrets.token_bytes)
+    return Tokens(store, keys, clock, ISSUER, RESOURCE)
+
+
+async def test_a_key_that_another_process_made_is_picked_up_with_its_first_token(
+    tokens: Tokens,
+    elsewhere: Tokens,
+    session: Session,
+    store: SqliteStore,
+    keys: KeyRing,
+    ids: Ids,
+    clock: FakeClock,
+) -> None:
+    before = elsewhere.mint(session)
+    await _rotated(store, keys, ids, clock)
+    await tokens.renew()
+    after = tokens.mint(session)
+    assert [(await elsewhere.known(token)).sid for token in (after, before)] == ["ses_1", "ses_1"]
+    assert elsewhere.jwks() == tokens.jwks()
+    assert len(tokens.jwks()["keys"]) == 2
+    assert await elsewhere.known(elsewhere.mint(session)) == await tokens.known(after)
+
+
+async def test_many_tokens_of_a_new_key_at_once_are_all_known(
+    tokens: Tokens,
+    elsewhere: Tokens,
+    session: Session,
+    store: SqliteStore,
+    keys: KeyRing,
+    ids: Ids,
+    clock: FakeClock,
+) -> None:
+    await _rotated(store, keys, ids, clock)
+    await tokens.renew()
+    known = []
+
+    async def show(lasts: int) -> None:
+        known.append(await elsewhere.known(tokens.mint(session, lasts)))
+
+    async with anyio.create_task_group() as tasks:
+        for seconds in range(1, 9):
+            tasks.start_soon(show, seconds * 1000)
+    assert len(known) == 8
+
+
+async def test_made_up_keys_make_the_store_read_once_a_second_at_most(
+    vault: Vault, session: Session, store: SqliteStore, ids: Ids, clock: FakeClock
+) -> None:
+    reads = _Counted(store)
+    tokens = Tokens(reads, vault.keys, clock, ISSUER, RESOURCE)
+    for _ in range(20):
+        with pytest.raises(Unauthenticated):
+            await tokens.known(_forged(session, {"alg": "Ed25519", "typ": "at+jwt", "kid": "key_made_up"}))
+    assert reads.count == 1
+    clock.advance(1_000)
+    await tokens.renew()
+    assert reads.count == 2
+
+
+class _Counted:
+    """A store that counts how often it was asked for everything of something."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store, self.count = store, 0
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        self.count += 1
+        return await self._store.all(sql, *values)
+
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        return await self._store.few(sql, *values)
+
+    async def one(self, sql: str, *values: Value) -> Row | None:
+        return await self._store.one(sql, *values)

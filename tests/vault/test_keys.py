@@ -3,10 +3,12 @@
 import secrets
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.support.clock import FakeClock
 from tests.support.keys import ROOT_KEY
 from valetkey.errors import IntegrityError, KeyFileError
 from valetkey.model import Clock, Ids
@@ -154,3 +156,48 @@ def test_four_first_starts_at_once_make_one_key_ring(tmp_path: Path) -> None:
     answers = [start.communicate(timeout=60) for start in starts]
     assert [error for _, error in answers] == [""] * 4
     assert len({ring for ring, _ in answers}) == 1
+
+
+async def rotated(ring: KeyRing, store: SqliteStore, ids: Ids, clock: Clock, accepted_for: int | None) -> str:
+    async with store.transaction() as tx:
+        return await ring.rotate_server_key(tx, Purpose.TOKEN_SIGNING, ids, clock, accepted_for=accepted_for)
+
+
+async def test_a_rotated_key_signs_no_more_and_is_accepted_for_a_while(
+    store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock
+) -> None:
+    old, links = vault.keys.server(Purpose.TOKEN_SIGNING), vault.keys.server(Purpose.LINK)
+    kid = await rotated(vault.keys, store, ids, clock, 1_000)
+    await vault.keys.reload(store, clock)
+    assert vault.keys.server(Purpose.TOKEN_SIGNING).kid == kid
+    assert [key.kid for key in vault.keys.all_for(Purpose.TOKEN_SIGNING)] == [kid, old.kid]
+    assert vault.keys.server(Purpose.LINK) == links
+    clock.advance(1_000)
+    await vault.keys.reload(store, clock)
+    assert [key.kid for key in vault.keys.all_for(Purpose.TOKEN_SIGNING)] == [kid]
+
+
+async def test_a_rotation_that_was_undone_changed_nothing(
+    store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock
+) -> None:
+    old = vault.keys.server(Purpose.TOKEN_SIGNING)
+    with suppress(ZeroDivisionError):
+        async with store.transaction() as tx:
+            await vault.keys.rotate_server_key(tx, Purpose.TOKEN_SIGNING, ids, clock, accepted_for=None)
+            raise ZeroDivisionError
+    await vault.keys.reload(store, clock)
+    assert vault.keys.all_for(Purpose.TOKEN_SIGNING) == [old]
+
+
+async def test_the_next_rotation_removes_what_is_past_its_time_and_keeps_what_has_none(
+    store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock
+) -> None:
+    first = vault.keys.server(Purpose.TOKEN_SIGNING).kid
+    second = await rotated(vault.keys, store, ids, clock, None)
+    third = await rotated(vault.keys, store, ids, clock, 1_000)
+    clock.advance(1_000)
+    fourth = await rotated(vault.keys, store, ids, clock, 1_000)
+    await vault.keys.reload(store, clock)
+    assert {key.kid for key in vault.keys.all_for(Purpose.TOKEN_SIGNING)} == {first, third, fourth}
+    rows = await store.all("SELECT id FROM sealed WHERE purpose = 'server_key'")
+    assert second not in {row["id"] for row in rows}

@@ -30,7 +30,7 @@ class Identity:
 
         Raises Unauthenticated 401, or 403 without a person.
         """
-        claims = self._tokens.verified(token)
+        claims = await self._tokens.known(token)
         if not self._tokens.opens(claims, resource or self._tokens.resource):
             raise Unauthenticated("this token is for another endpoint")
         session = await self.session(claims.sid)

@@ -8,19 +8,24 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+import anyio
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from valetkey.errors import Unauthenticated
-from valetkey.model import Clock, Json
+from valetkey.model import SECOND, Clock, Json
 from valetkey.people import LOCAL, Session
+from valetkey.store import Reads
 from valetkey.vault import KeyRing, Purpose, ServerKey
 
 _ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name
 _TYPE = "at+jwt"
 _LONGEST = 8 * 1024
 _SKEW_SECONDS = 5
+_RENEWED_EVERY = SECOND
+"""So that tokens with made-up keys cost the store next to nothing."""
+
 _REMEMBERED = 1024
 """How many verified tokens are remembered, by their digests, until they end."""
 
@@ -49,13 +54,18 @@ class Claims:
     issuer: str = LOCAL
 
 
+class _UnknownKey(Unauthenticated):
+    """A token is signed by a key that this process does not know, or not yet."""
+
+
 class Tokens:
     """Mints and verifies access tokens. `issuer` is the public URL, `resource` its MCP endpoint."""
 
-    def __init__(self, keys: KeyRing, clock: Clock, issuer: str, resource: str) -> None:
-        self._keys, self._clock, self.issuer, self.resource = keys, clock, issuer, resource
+    def __init__(self, db: Reads, keys: KeyRing, clock: Clock, issuer: str, resource: str) -> None:
+        self._db, self._keys, self._clock, self.issuer, self.resource = db, keys, clock, issuer, resource
         self._accepted = _key_set(tuple(keys.all_for(Purpose.TOKEN_SIGNING)))
         self._verified: dict[bytes, Claims] = {}
+        self._renewing, self._renewed = anyio.Lock(), 0
 
     def mint(self, session: Session, lasts: int | None = None) -> str:
         """Return a token of a session (RFC 9068 section 2).
@@ -80,6 +90,24 @@ class Tokens:
         header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.kid}
         return jwt.encode(header, claims, _private(key), algorithms=[_ALGORITHM])
 
+    async def renew(self) -> None:
+        """Read the keys again, once a second at most: another process may have made a new one."""
+        async with self._renewing:
+            now = self._clock.now()
+            if 0 <= now - self._renewed < _RENEWED_EVERY:
+                return
+            await self._keys.reload(self._db, self._clock)
+            self._accepted = _key_set(tuple(self._keys.all_for(Purpose.TOKEN_SIGNING)))
+            self._renewed = now
+
+    async def known(self, token: str) -> Claims:
+        """Return what `verified` does, also for a token of a key that was made a moment ago, elsewhere."""
+        try:
+            return self.verified(token)
+        except _UnknownKey:
+            await self.renew()
+            return self.verified(token)
+
     def verified(self, token: str) -> Claims:
         """Check type, signature, issuer, audience and time (RFC 9068 section 4).
 
@@ -101,6 +129,8 @@ class Tokens:
         try:
             decoded = jwt.decode(token, self._accepted, algorithms=[_ALGORITHM])
             _registry(self.issuer, self._clock.now() // 1000).validate(decoded.claims)
+        except InvalidKeyIdError:
+            raise _UnknownKey("this token is not valid here, or no longer") from None
         except (JoseError, ValueError, TypeError, KeyError):
             raise Unauthenticated("this token is not valid here, or no longer") from None
         if decoded.header.get("typ") != _TYPE:

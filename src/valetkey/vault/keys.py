@@ -38,7 +38,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerKey:
-    """One key of the server: 32 bytes, used as an HMAC key or as an Ed25519 seed (RFC 8032)."""
+    """One key of the server: 32 bytes, used as an HMAC key or as an Ed25519 seed (RFC 8032).
+
+    One that is not `active` makes nothing new any more; what it made is accepted.
+    """
 
     kid: str
     purpose: Purpose
@@ -101,10 +104,28 @@ class KeyRing:
 
     async def load_server_keys(self, tx: Transaction, ids: Ids, clock: Clock) -> None:
         """Read the server's keys, and make those that are missing."""
-        rows = await tx.all(_SERVER_KEYS)
-        self._server = [self._server_key(row) for row in rows]
+        await self.reload(tx, clock)
         for purpose in set(Purpose) - {key.purpose for key in self._server}:
             self._server.append(await self._make(tx, purpose, ids, clock))
+
+    async def reload(self, db: Reads, clock: Clock) -> None:
+        """Read the server's keys again: another process may have made new ones."""
+        rows = await db.all(_SERVER_KEYS, clock.now())
+        self._server = [self._server_key(row) for row in rows]
+
+    async def rotate_server_key(
+        self, tx: Transaction, purpose: Purpose, ids: Ids, clock: Clock, *, accepted_for: int | None
+    ) -> str:
+        """Make a new key for a purpose and return its id; it holds from the next `reload` on.
+
+        What the old one made is accepted for so many milliseconds more, None for ever. Keys that are past
+        that are removed.
+        """
+        await tx.run(_FORGET_SEALED, purpose, clock.now())
+        await tx.run("DELETE FROM server_keys WHERE purpose = $1 AND until <= $2", purpose, clock.now())
+        until = None if accepted_for is None else clock.now() + accepted_for
+        await tx.run(_RETIRE, until, purpose)
+        return (await self._make(tx, purpose, ids, clock)).kid
 
     def _server_key(self, row: Row) -> ServerKey:
         place = Place("server_key", self.store_id, row["kid"], row["version"], row["purpose"])
@@ -116,13 +137,20 @@ class KeyRing:
         sealed = self.seal(Place("server_key", self.store_id, key.kid, 1, purpose), key.secret)
         values = ("server_key", key.kid, 1, purpose, sealed.kek, sealed.dek, sealed.content)
         await tx.run(PUT_SEALED, *values)
-        await tx.run("INSERT INTO server_keys VALUES ($1, $2, 'active', $3)", key.kid, purpose, clock.now())
+        await tx.run(_NEW_SERVER_KEY, key.kid, purpose, clock.now())
         return key
 
 
 _SERVER_KEYS = """
 SELECT k.kid, k.purpose, k.state, s.version, s.kek, s.dek, s.content
-FROM server_keys k JOIN sealed s ON s.purpose = 'server_key' AND s.id = k.kid ORDER BY k.created"""
+FROM server_keys k JOIN sealed s ON s.purpose = 'server_key' AND s.id = k.kid
+WHERE k.until IS NULL OR k.until > $1 ORDER BY k.created"""
+_NEW_SERVER_KEY = "INSERT INTO server_keys VALUES ($1, $2, 'active', $3, NULL)"
+_RETIRE = """
+UPDATE server_keys SET state = 'verify_only', until = $1 WHERE purpose = $2 AND state = 'active'"""
+_FORGET_SEALED = """
+DELETE FROM sealed WHERE purpose = 'server_key'
+  AND id IN (SELECT kid FROM server_keys WHERE purpose = $1 AND until <= $2)"""
 
 
 async def is_new(db: Reads) -> bool:

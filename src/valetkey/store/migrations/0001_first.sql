@@ -21,11 +21,13 @@ CREATE TABLE sealed (
 );
 CREATE INDEX sealed_by_kek ON sealed (kek);
 
+-- `until`: when what a `verify_only` key signed is accepted no longer; NULL: for ever.
 CREATE TABLE server_keys (
   kid      TEXT PRIMARY KEY,
   purpose  TEXT NOT NULL,
   state    TEXT NOT NULL CHECK (state IN ('active', 'verify_only')),
-  created  BIGINT NOT NULL
+  created  BIGINT NOT NULL,
+  until    BIGINT
 );
 CREATE UNIQUE INDEX server_keys_active ON server_keys (purpose) WHERE state = 'active';
 
@@ -40,6 +42,21 @@ CREATE TABLE people (
   PRIMARY KEY (issuer, subject)
 );
 CREATE UNIQUE INDEX people_of_ours ON people (name) WHERE issuer = 'local';
+
+-- A person's passkeys: public keys, each for one host (WebAuthn's relying party), and how often it signed.
+CREATE TABLE passkeys (
+  id          TEXT PRIMARY KEY,
+  issuer      TEXT NOT NULL,
+  subject     TEXT NOT NULL,
+  host        TEXT NOT NULL,
+  credential  TEXT NOT NULL UNIQUE,
+  public_key  BYTEA NOT NULL,
+  count       BIGINT NOT NULL,
+  name        TEXT NOT NULL,
+  created     BIGINT NOT NULL,
+  used        BIGINT
+);
+CREATE INDEX passkeys_of_principal ON passkeys (issuer, subject);
 
 CREATE TABLE invitations (
   digest   TEXT PRIMARY KEY,
@@ -85,6 +102,15 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_of_principal ON sessions (issuer, subject);
 CREATE INDEX sessions_of_parent ON sessions (parent);
 CREATE INDEX sessions_of_actor ON sessions (actor);
+
+-- The refresh tokens that a `client` session knows: the one that is good now, and those used in the last
+-- half minute, each with its successor sealed under its digest.
+CREATE TABLE refresh_tokens (
+  digest   TEXT PRIMARY KEY,
+  session  TEXT NOT NULL REFERENCES sessions (id),
+  used     BIGINT
+);
+CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session);
 
 -- What may come once: the ids of client assertions and ID-JAGs, challenges.
 CREATE TABLE seen (
