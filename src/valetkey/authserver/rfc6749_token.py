@@ -9,6 +9,7 @@ from starlette.routing import Route
 from valetkey.authserver.asking import GrantType, answering, given, read_form
 from valetkey.authserver.authentication import ClientAuthentication
 from valetkey.errors import OAuthError
+from valetkey.identity import Tokens
 from valetkey.pages import Site
 
 PATH = "/token"
@@ -18,9 +19,9 @@ class TokenEndpoint:
     """Answers with tokens. `kinds` are the grant types by their registered names."""
 
     def __init__(
-        self, site: Site, authentication: ClientAuthentication, kinds: Mapping[str, GrantType]
+        self, site: Site, authentication: ClientAuthentication, tokens: Tokens, kinds: Mapping[str, GrantType]
     ) -> None:
-        self._site, self._authentication, self._kinds = site, authentication, kinds
+        self._site, self._authentication, self._tokens, self._kinds = site, authentication, tokens, kinds
 
     @property
     def route(self) -> Route:
@@ -33,4 +34,5 @@ class TokenEndpoint:
         kind = self._kinds.get(form.need("grant_type"))
         if kind is None:
             raise OAuthError("unsupported_grant_type", f"use one of {', '.join(sorted(self._kinds))}")
+        await self._tokens.renew()  # a key that was rotated away by another process signs nothing more
         return given(await kind.answer(client, form))

@@ -22,6 +22,8 @@ from valetkey.vault import KeyRing
 
 _METADATA = "/.well-known/oauth-protected-resource"
 ANYBODY = {"Access-Control-Allow-Origin": "*"}
+_KEPT = {"Cache-Control": "public, max-age=300"}
+"""Whoever verifies our tokens looks again by then, or when they meet a key they do not know."""
 
 
 class Endpoint:
@@ -69,9 +71,10 @@ class Endpoint:
 
 
 def public_keys(tokens: Tokens) -> Route:
-    """The route of the public keys of our tokens (RFC 7517)."""
+    """The route of the public keys of our tokens (RFC 7517): also of those that another process made."""
 
     async def jwks(_: Request) -> JSONResponse:
-        return JSONResponse(tokens.jwks(), headers=ANYBODY)
+        await tokens.renew()
+        return JSONResponse(tokens.jwks(), headers={**ANYBODY, **_KEPT})
 
     return Route("/.well-known/jwks.json", endpoint=jwks)
