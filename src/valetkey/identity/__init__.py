@@ -39,10 +39,15 @@ class Identity:
         return Identified(Caller(session.principal, Actor(claims.client, claims.chain), session.id), claims)
 
     async def session(self, session_id: str) -> Session:
-        """Return the session behind a token, read now. Raises Unauthenticated: it or its grant has ended."""
+        """Return the session behind a token, read now.
+
+        Raises Unauthenticated: it has ended, or its grant, or one of those that it was got in exchange for.
+        """
         session = await self._sessions.read(session_id)
         if session is None or (session.under and not await self._grants.lives(session.under)):
             raise Unauthenticated("this token's session has ended")
+        if session.kind == "exchanged" and session.parent:
+            await self.session(session.parent)  # three deep at most
         return session
 
 

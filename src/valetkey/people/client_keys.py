@@ -15,7 +15,7 @@ from valetkey.errors import UsageError
 from valetkey.model import Json
 
 _KINDS: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-_CURVES = {"P-256", "P-384", "P-521", "Ed25519", "Ed448"}  # not X25519 and X448: those sign nothing
+_CURVES = {"P-256", "Ed25519"}  # with RSA all that a client assertion may be signed with
 _MOST = 10
 
 
