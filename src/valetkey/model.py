@@ -148,11 +148,15 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A principal and an actor, resolved afresh on every request from the session `session`."""
+    """A principal and an actor, resolved afresh on every request from the session `session`.
+
+    `away`: the actor came by itself, on a grant that lets it act while the person is away.
+    """
 
     principal: Principal
     actor: Actor
     session: str
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ it is missing the call reads as `unknown`.
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 import anyio
 
 from valetkey.audit.record import Record
-from valetkey.audit.writer import Appender, GroupCommit, Pending
-from valetkey.errors import CallError, NeedsPerson
+from valetkey.audit.writer import Appender, Claim, GroupCommit, Pending
+from valetkey.errors import CallError, NeedsPerson, StoreError
 from valetkey.model import (
     MINUTE,
     Actor,
@@ -64,6 +64,11 @@ class Audit:
         """Record facts that change nothing else (a refused sign-in). Raises StoreError."""
         async with self._store.transaction() as tx:
             await self.append(tx, *events)
+
+    def leave(self, event: AuditEvent) -> None:
+        """Leave a fact to the next commit, unawaited: also from within a transaction."""
+        with suppress(StoreError):  # which is logged; what was found is not undone for want of a line
+            self._commits.soon(Pending(event))
 
     @asynccontextmanager
     async def around(self, caller: Caller, tool: str, call: CallId) -> AsyncIterator[Record]:
@@ -116,4 +121,4 @@ SELECT o.call, o.issuer, o.subject, o.actor FROM audit o
 WHERE o.kind = 'call.opened' AND o.at < $1
   AND NOT EXISTS (SELECT 1 FROM audit c WHERE c.call = o.call AND c.kind = 'call.closed')"""
 
-__all__ = ["Audit", "Record", "outcome_of"]
+__all__ = ["Audit", "Claim", "Record", "outcome_of"]

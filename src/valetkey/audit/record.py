@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from valetkey.audit.chain import compact
-from valetkey.audit.writer import GroupCommit, Pending
+from valetkey.audit.writer import Claim, GroupCommit, Pending
 from valetkey.errors import NeedsPerson, Replayed, StoreError
 from valetkey.model import AuditEvent, Caller, CallId, Connection, Effect, Json, Outcome
 from valetkey.vault import KeyRing, Purpose
@@ -64,18 +64,23 @@ class Record:
         if status is not None:
             self._facts["status"] = status
 
-    async def open(self, connection: Connection) -> None:
-        """Write, before anything is sent, that this call is sent now with this connection.
+    async def open(
+        self, connection: Connection, grant: str | None = None, claim: Claim | None = None
+    ) -> bool:
+        """Write, before anything is sent, that this call is sent now with this connection, under a grant.
 
+        False when its claim failed: what it was to use up is gone, and it is not sent.
         Raises Replayed, with the stored outcome, when this call id was sent before or has ended;
         StoreError when it cannot be written: then the call does not happen.
         """
-        self._facts["connection"] = connection.id
+        self._facts |= {"connection": connection.id} | ({"grant": grant} if grant else {})
         event = self._event("call.opened", self._facts, self._arguments)
-        durable = self._effect is not Effect.READ
-        if not await self._commits.now(Pending(event, call=self._call, durable=durable)):
+        durable = self._effect is not Effect.READ or claim is not None
+        pending = Pending(event, call=self._call, durable=durable, claim=claim)
+        self.sent = await self._commits.now(pending)
+        if not self.sent and not pending.gone:
             raise await self._replayed()
-        self.sent = True
+        return self.sent
 
     async def asked(self, need: NeedsPerson) -> None:
         """Write that a person was asked: once per call, however many legs wait for the answer.

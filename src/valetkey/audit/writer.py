@@ -5,7 +5,7 @@ Who may append is decided elsewhere; nothing here changes or removes an event.
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import anyio
@@ -19,6 +19,9 @@ from valetkey.vault import Vault
 
 _log = logging.getLogger(__name__)
 _BATCH = 256
+Claim = Callable[[Transaction], Awaitable[bool]]
+"""Takes, in an event's own transaction, what may be taken once; False: it was gone, and so is the event."""
+
 _Row = tuple[int, str, int, str, str | None, str | None, str | None, str | None, bytes, bytes]
 
 
@@ -27,13 +30,16 @@ class Pending:
     """An event on its way to the next commit. `done` is set when it is written or refused.
 
     `unless_opened`: it comes from a leg that sent nothing, and is left out when another leg of the
-    same call was sent: only that one knows how it ended.
+    same call was sent: only that one knows how it ended. `claim` is tried last, by an event that would
+    be written; `gone`: it failed.
     """
 
     event: AuditEvent
     call: str | None = None
     durable: bool = True
     unless_opened: bool = False
+    claim: Claim | None = None
+    gone: bool = False
     done: anyio.Event = field(default_factory=anyio.Event)
     error: str | None = None
     written: bool = False
@@ -48,14 +54,17 @@ class Appender:
         self._vault, self._ids, self._clock, self._randomness = vault, ids, clock, randomness
 
     async def append(self, tx: Transaction, items: Sequence[Pending]) -> None:
-        """Append in order; what its call has been told already is left out, `written` False."""
+        """Append in order; what its call has been told already is left out, `written` False.
+
+        So is an event whose claim fails.
+        """
         told = await self._told(tx, items)
         head = max(told, key=lambda row: int(row["seq"]), default=None)
         seq, before = (head["seq"], head["hash"]) if head else (0, first_hash(self._vault.keys.store_id))
         known = {(row["call"], row["kind"]) for row in told}
         rows, personal = [], {}
         for item in items:
-            item.written = not _is_told(item, known)
+            item.written = not _is_told(item, known) and await _claimed(tx, item)
             if not item.written:
                 continue
             known.add((item.call, item.event.kind))
@@ -104,6 +113,11 @@ def _is_told(item: Pending, known: set[tuple[str | None, str]]) -> bool:
     """Whether the call has this event already, has ended, or was sent by another leg than this."""
     told = {item.event.kind, "call.closed"} | ({"call.opened"} if item.unless_opened else set())
     return item.call is not None and any((item.call, kind) in known for kind in told)
+
+
+async def _claimed(tx: Transaction, item: Pending) -> bool:
+    item.gone = item.claim is not None and not await item.claim(tx)
+    return not item.gone
 
 
 class GroupCommit:

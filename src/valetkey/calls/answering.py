@@ -113,12 +113,12 @@ class Answering:
 
     async def _lack(self, caller: Caller, tool: Tool) -> Outcome | None:
         try:
-            lack, _ = await self.needs.lacks(caller, tool, {})
+            found = await self.needs.lacks(caller, tool, {})
         except CallError as error:
             if error.outcome != Outcome.AMBIGUOUS:  # several accounts: the call itself will say which
                 raise
             return None
-        return lack
+        return found.lack
 
     async def _account(self, caller: Caller, one: Connection, connector: Connector) -> dict[str, Json]:
         """One account, the tools the agent may use with it, and the link where there are none."""
@@ -136,14 +136,13 @@ class Answering:
         }
 
     async def _usable(self, caller: Caller, one: Connection, tool: Tool) -> bool:
-        lack, _ = await self.needs.lacks(caller, tool, {"account": one.id})
-        return lack is None
+        return (await self.needs.lacks(caller, tool, {"account": one.id})).lack is None
 
     async def _need(self, caller: Caller, one: Connection, tools: list[Tool]) -> NeedsPerson:
         """What is missing to read: the least that makes sense to ask for."""
         first = min(tools, key=lambda tool: tool.effect is not Effect.READ)
-        lack, _ = await self.needs.lacks(caller, first, {"account": one.id})
-        return await self.needs.missing(caller, first, lack or Outcome.NOT_GRANTED, one)
+        found = await self.needs.lacks(caller, first, {"account": one.id})
+        return await self.needs.missing(caller, first, found.lack or Outcome.NOT_GRANTED, one)
 
     async def _asked(self, caller: Caller, request: str | None) -> list[AccessRequest]:
         if request is None:

@@ -62,11 +62,10 @@ class Calls:
             await self._policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
             if isinstance(tool, OwnTool):
                 return await tool.answer(caller, arguments)  # it needs no connection, and nothing is sent
-            connection = await self._needs.met(
-                caller, tool, arguments
-            )  # NeedsPerson: all that is missing, one page
-            await record.open(connection)  # durable before anything is sent
-            return await self._run(record, caller, tool, arguments, connection, call)
+            met = await self._needs.met(caller, tool, arguments)  # NeedsPerson: all that is missing, one page
+            while not await record.open(met.connection, met.grant.id, met.claim):  # durable before it is sent
+                met = await self._needs.met(caller, tool, arguments)  # another call had the last use of that
+            return await self._run(record, caller, tool, arguments, met.connection, call)
 
     async def declined(self, caller: Caller, name: str, arguments: Json, call: CallId) -> None:
         """Close a call whose person said no. Raises CallError `declined`."""

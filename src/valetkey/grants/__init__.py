@@ -3,10 +3,10 @@
 What an entry names is in `entries`, which grant counts in `deciding`; here they are kept.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
-from valetkey.audit import Audit
+from valetkey.audit import Audit, Claim
 from valetkey.errors import UsageError
 from valetkey.grants import rows
 from valetkey.grants.changing import extended, narrowed
@@ -15,9 +15,6 @@ from valetkey.grants.terms import KEEP, LASTS, USES, Given, Less, More
 from valetkey.manifest import Tool
 from valetkey.model import Clock, Grant, Ids, Json, Principal
 from valetkey.store import Reads, Store, Transaction
-
-Claim = Callable[[Transaction], Awaitable[bool]]
-"""Uses up one call of a grant in the transaction that opens the call; False: there was none left."""
 
 
 class Grants:
@@ -67,7 +64,7 @@ class Grants:
         return frozenset(tool.name for tool in tools if hidden(standing, tool))
 
     def claim(self, grant: Grant) -> Claim | None:
-        """What uses up one call of a grant; None where its calls are not counted."""
+        """What uses up one call of a grant while the call is opened; None where its calls are not counted."""
         if grant.uses is None:
             return None
 
@@ -180,4 +177,4 @@ class Grants:
         return self._clock.now(), principal.issuer, principal.subject
 
 
-__all__ = ["KEEP", "LASTS", "USES", "Claim", "Given", "Grants", "Less", "More"]
+__all__ = ["KEEP", "LASTS", "USES", "Given", "Grants", "Less", "More"]

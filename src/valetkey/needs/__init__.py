@@ -5,7 +5,7 @@
 
 from valetkey.needs.answers import Answers, Choice, Next
 from valetkey.needs.asked import Asked, Reading, Waiting
-from valetkey.needs.met import Needs
+from valetkey.needs.met import Found, Met, Needs
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.pasted import PastedSecrets
 from valetkey.needs.requests import AccessRequest, Requests
@@ -16,6 +16,8 @@ __all__ = [
     "Answers",
     "Asked",
     "Choice",
+    "Found",
+    "Met",
     "Needs",
     "Next",
     "Part",

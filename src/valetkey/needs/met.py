@@ -1,12 +1,14 @@
 """Whether everything a call needs is there; if not, the one link behind which a person can change that."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from valetkey.audit import Claim
 from valetkey.connections import Connections
 from valetkey.errors import NeedsPerson
 from valetkey.grants import Grants
 from valetkey.manifest import Tool
-from valetkey.model import Caller, Connection, ConnectionState, Json, Outcome
+from valetkey.model import Caller, Connection, ConnectionState, Grant, Json, Outcome
 from valetkey.needs.accounts import ARGUMENT, WhichAccount
 from valetkey.needs.requests import ANOTHER, AccessRequest, Requests
 
@@ -18,6 +20,24 @@ _MISSING = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What a call that lacks nothing goes on with. `claim` uses up one call of its grant, if it counts."""
+
+    connection: Connection
+    grant: Grant
+    claim: Claim | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a call lacks, None for nothing; the connection it is about, and the grant that covers it."""
+
+    lack: Outcome | None
+    connection: Connection | None = None
+    grant: Grant | None = None
+
+
 class Needs:
     """Finds the connection of a call, or says what is missing."""
 
@@ -25,17 +45,15 @@ class Needs:
         self._connections, self._grants, self._requests = connections, grants, requests
         self.accounts = WhichAccount(connections, grants)
 
-    async def met(self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Connection:
-        """Return the connection to use. Raises NeedsPerson with the link, CallError."""
-        lack, connection = await self.lacks(caller, tool, arguments)
-        if lack is None and connection is not None:
-            return connection
-        raise await self.missing(caller, tool, lack or Outcome.NOT_CONNECTED, connection)
+    async def met(self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Met:
+        """Return the connection to use, and its grant. Raises NeedsPerson with the link, CallError."""
+        found = await self.lacks(caller, tool, arguments)
+        if found.connection and found.grant:
+            return Met(found.connection, found.grant, self._grants.claim(found.grant))
+        raise await self.missing(caller, tool, found.lack or Outcome.NOT_GRANTED, found.connection)
 
-    async def lacks(
-        self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]
-    ) -> tuple[Outcome | None, Connection | None]:
-        """Return what a call lacks, None for nothing, and the connection it is about. Nobody is asked.
+    async def lacks(self, caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Found:
+        """Return what a call lacks. Nobody is asked.
 
         Raises CallError where nobody could be, or which account is meant is not clear.
         """
@@ -44,17 +62,19 @@ class Needs:
         if not any(connection.state is ConnectionState.CONNECTED for connection in live):
             if not tool.connector.pasted:  # no link for what cannot be connected
                 await self._connections.registrations.for_connector(rows.store, tool.connector)
-            return (Outcome.RECONNECT, live[-1]) if live else (Outcome.NOT_CONNECTED, None)
+            return Found(Outcome.RECONNECT, live[-1]) if live else Found(Outcome.NOT_CONNECTED)
         connection = await self.accounts.meant(caller, tool, live, arguments.get(ARGUMENT))
-        return await self._lack(caller, tool, connection), connection
+        return await self._found(caller, tool, connection)
 
-    async def _lack(self, caller: Caller, tool: Tool, connection: Connection) -> Outcome | None:
+    async def _found(self, caller: Caller, tool: Tool, connection: Connection) -> Found:
         if connection.state is not ConnectionState.CONNECTED:
-            return Outcome.RECONNECT
+            return Found(Outcome.RECONNECT, connection)
         if not tool.scopes <= tool.connector.satisfied(connection.scopes):
-            return Outcome.INSUFFICIENT_SCOPE
-        covered = await self._grants.covers(caller.principal, caller.actor.client, connection.id, tool)
-        return None if covered else Outcome.NOT_GRANTED
+            return Found(Outcome.INSUFFICIENT_SCOPE, connection)
+        grant = await self._grants.covering(
+            caller.principal, caller.actor.client, connection.id, tool, away=caller.away
+        )
+        return Found(None if grant else Outcome.NOT_GRANTED, connection, grant)
 
     async def together(self, caller: Caller, tools: Sequence[Tool], outcome: Outcome) -> NeedsPerson:
         """Return the error with one link for all that several tools lack."""

@@ -107,7 +107,7 @@ class Requests:
 
         Raises CallError `rate_limited` when too much waits for this person already.
         """
-        return await self._find_or_make(caller, _Need(tools, outcome, connection))
+        return await self._find_or_make(caller, _Need(tools, outcome, connection, caller.away))
 
     async def ahead(self, caller: Caller, tools: tuple[str, ...], *, offline: bool) -> AccessRequest:
         """Return the open request that an agent makes ahead of time, for a person who may be away.
