@@ -1,4 +1,4 @@
-"""A proxy as companies have them: it hands on whole answers, no event stream, no revision it does not know."""
+"""A proxy as companies have them: whole answers, no event stream, no revision that it has not heard of."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
