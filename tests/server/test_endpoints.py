@@ -101,4 +101,4 @@ async def test_an_endpoint_that_selects_nothing_by_mistake_is_refused_at_start(
     chosen = settings_for(tmp_path, "http://127.0.0.1:4101", f"{table}\n")
     async with opened(chosen) as house:
         with pytest.raises(SettingsError, match=re.escape(said)):
-            endpoints_of(house, Changes(house.ground.store))
+            endpoints_of(house, Changes(house.ground.store, house.ground.clock))

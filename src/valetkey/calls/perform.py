@@ -29,7 +29,7 @@ class Calls:
         egress: Egress,
         answering: Answering,
     ) -> None:
-        self.catalog, self._audit, self._policy, self.accounts = catalog, audit, policy, needs.accounts
+        self.catalog, self._audit, self.policy, self.accounts = catalog, audit, policy, needs.accounts
         self._needs, self._connections, self._egress = needs, connections, egress
         self._answering, self.own = answering, own_tools(answering)
         self._own = {name: tool for tool in self.own for name in (tool.name, tool.name.replace(".", "_"))}
@@ -47,7 +47,7 @@ class Calls:
         catalog = self.catalog.only(shows)
         answering = self._answering.over(catalog)
         return Calls(
-            catalog, self._audit, self._policy, self._needs, self._connections, self._egress, answering
+            catalog, self._audit, self.policy, self._needs, self._connections, self._egress, answering
         )
 
     async def perform(self, caller: Caller, name: str, arguments: Json, call: CallId) -> dict[str, Json]:
@@ -59,7 +59,7 @@ class Calls:
         async with self._audit.around(caller, name, call) as record:  # opened and closed, whatever happens
             tool = record.tool(self.tool(name))  # not_found
             arguments = record.arguments(checked(tool, arguments))  # invalid
-            await self._policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
+            await self.policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
             if isinstance(tool, OwnTool):
                 return await tool.answer(caller, arguments)  # it needs no connection, and nothing is sent
             met = await self._needs.met(caller, tool, arguments)  # NeedsPerson: all that is missing, one page

@@ -19,10 +19,14 @@ class Policy:
     def __init__(self, db: Reads, agents: Agents) -> None:
         self._db, self._agents = db, agents
 
+    async def stopped(self, caller: Caller) -> bool:
+        """Whether the operator has suspended this agent, or removed it: nothing is its to call."""
+        agent = await self._agents.get(self._db, caller.actor.client)
+        return agent is None or agent.suspended is not None
+
     async def forbids(self, caller: Caller, tool: Tool | OwnTool, arguments: Mapping[str, Json]) -> None:
         """Raise CallError `denied` when the operator forbids this call."""
-        agent = await self._agents.get(self._db, caller.actor.client)
-        if agent is None or agent.suspended is not None:
+        if await self.stopped(caller):
             raise CallError(
                 Outcome.DENIED, "The operator has suspended this agent. Stop, and tell the person so."
             )

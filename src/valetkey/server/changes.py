@@ -1,9 +1,11 @@
 """Telling clients that their list of tools changed, in both eras, whichever process made the change.
 
-The audit is the feed: what changes a list (a grant, a connection) is a fact there. Only the clients of the
-person it is about are told.
+The audit is the feed: what changes a list (a grant, a connection, an agent's switch) is a fact there. Only
+the clients of the person and the agent that it is about are told. That a grant ended by the clock is no
+fact anywhere; it changes a list only where something is refused, and only there it is looked for.
 """
 
+from collections.abc import Iterable
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import anyio
@@ -14,64 +16,87 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.subscriptions import ToolsListChanged
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from valetkey.model import Principal
+from valetkey.model import Caller, Clock, Principal
 from valetkey.server.callers import Callers
 from valetkey.server.elicit import Context
-from valetkey.store import Store
+from valetkey.store import Row, Store
 
 EVERY_SECONDS = 0.5
 MOST_STREAMS = 50
-"""How many streams one person's clients may hold open, so that one cannot use up everybody's."""
+"""How many streams the clients of one caller may hold open, so that one cannot use up everybody's."""
 
 _CHANGED = "notifications/tools/list_changed"
 _KINDS = (
     "grant.given",
+    "grant.narrowed",
+    "grant.extended",
     "grant.revoked",
     "connection.connected",
     "connection.needs_reauth",
     "connection.revoked",
 )
+_OF_AGENTS = ("agent.suspended", "agent.resumed")
+"""These are about an agent, whoever it acts for."""
+
+Whose = tuple[Principal | None, str | None]
+"""Whose lists changed: a principal's and an actor's; None for those of all."""
+
+_Ours = tuple[Principal, str]
 
 
 class Listeners:
     """Everybody who wants to hear of changes: streams of the modern era, connections of the legacy one."""
 
     def __init__(self) -> None:
-        self._handlers: WeakValueDictionary[Principal, ListenHandler] = WeakValueDictionary()
+        self._handlers: WeakValueDictionary[_Ours, ListenHandler] = WeakValueDictionary()
         self._buses: WeakKeyDictionary[ListenHandler, InMemorySubscriptionBus] = WeakKeyDictionary()
-        self._connections: dict[Principal, WeakSet[Connection]] = {}
+        self._connections: dict[_Ours, WeakSet[Connection]] = {}
 
-    def handler(self, principal: Principal) -> ListenHandler:
-        """The one handler of a person's streams; it goes when the last of them ends."""
-        handler = self._handlers.get(principal)
+    def handler(self, caller: Caller) -> ListenHandler:
+        """The one handler of a caller's streams; it goes when the last of them ends."""
+        handler = self._handlers.get(_ours(caller))
         if handler is None:
             bus = InMemorySubscriptionBus()
-            handler = self._handlers[principal] = ListenHandler(bus, max_subscriptions=MOST_STREAMS)
+            handler = self._handlers[_ours(caller)] = ListenHandler(bus, max_subscriptions=MOST_STREAMS)
             self._buses[handler] = bus
         return handler
 
-    def remember(self, principal: Principal, connection: Connection) -> None:
+    def remember(self, caller: Caller, connection: Connection) -> None:
         """Keep a legacy connection for as long as the SDK does."""
-        self._connections.setdefault(principal, WeakSet()).add(connection)
+        self._connections.setdefault(_ours(caller), WeakSet()).add(connection)
 
-    async def tell(self, principal: Principal) -> None:
-        """Say to a person's clients that the list changed; a client that is gone is passed over."""
-        if handler := self._handlers.get(principal):
-            await self._buses[handler].publish(ToolsListChanged())
-        for connection in list(self._connections.get(principal, ())):
-            await connection.notify(_CHANGED, None)
+    async def tell(self, whose: Iterable[Whose]) -> None:
+        """Say to some callers' clients that the list changed; a client that is gone is passed over."""
+        changed = set(whose)
+        for ours in {*self._handlers, *self._connections}:
+            if any(_is(ours, one) for one in changed):
+                await self._tell(ours)
 
     def anybody(self) -> bool:
-        """Whether there is anybody to tell; forgets people whose connections have all gone."""
+        """Whether there is anybody to tell; forgets callers whose connections have all gone."""
         self._connections = {who: those for who, those in self._connections.items() if those}
         return bool(self._handlers or self._connections)
+
+    async def _tell(self, ours: _Ours) -> None:
+        if handler := self._handlers.get(ours):
+            await self._buses[handler].publish(ToolsListChanged())
+        for connection in list(self._connections.get(ours, ())):
+            await connection.notify(_CHANGED, None)
+
+
+def _ours(caller: Caller) -> _Ours:
+    return caller.principal, caller.actor.client
+
+
+def _is(ours: _Ours, whose: Whose) -> bool:
+    return all(wanted in {None, found} for found, wanted in zip(ours, whose, strict=True))
 
 
 class Changes:
     """Watches the audit for changes of lists. `run` it in one task for all endpoints of a process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._listeners = store, Listeners()
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock, self._listeners = store, clock, Listeners()
 
     def of(self, callers: Callers) -> "CallersChanges":
         """The changes as the server of one transport takes part in them."""
@@ -79,23 +104,35 @@ class Changes:
 
     async def run(self) -> None:
         """Look every half second, while somebody listens, until cancelled."""
-        seen = await self._head()
+        seen, then = await self._head(), self._clock.now()
         while True:
             await anyio.sleep(EVERY_SECONDS)
+            now = self._clock.now()
             if self._listeners.anybody():
                 seen = await self._look(seen)
+                await self._listeners.tell(await self._ended(then, now))
             else:
                 seen = await self._head()
+            then = now
 
     async def _look(self, seen: int) -> int:
-        rows = await self._store.all(_CHANGES, seen, *_KINDS)
-        for principal in {Principal(row["issuer"], row["subject"]) for row in rows}:
-            await self._listeners.tell(principal)
+        rows = await self._store.all(_CHANGES, seen, *_KINDS, *_OF_AGENTS)
+        await self._listeners.tell(_whose(row) for row in rows)
         return max([seen, *(int(row["seq"]) for row in rows)])
+
+    async def _ended(self, then: int, now: int) -> list[Whose]:
+        """Those who are refused something and of whose grants one ended: the refusal, or what undid it."""
+        return [_whose(row) for row in await self._store.all(_ENDED, then, now)]
 
     async def _head(self) -> int:
         row = await self._store.one("SELECT max(seq) AS seq FROM audit")
         return int(row["seq"] or 0) if row else 0
+
+
+def _whose(row: Row) -> Whose:
+    if row["kind"] in _OF_AGENTS:
+        return None, row["actor"]
+    return Principal(row["issuer"], row["subject"]), row["actor"]
 
 
 class CallersChanges:
@@ -108,17 +145,22 @@ class CallersChanges:
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
         """Serve one stream of the modern era."""
-        caller = await self._callers.current()
-        return await self._listeners.handler(caller.principal)(ctx, params)
+        return await self._listeners.handler(await self._callers.current())(ctx, params)
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Remember who lists tools over a legacy connection: those are told when the list changes."""
         if ctx.method == "tools/list" and ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             caller = await self._callers.current()
-            self._listeners.remember(caller.principal, ctx.session._connection)  # noqa: SLF001 - the SDK has no other handle
+            self._listeners.remember(caller, ctx.session._connection)  # noqa: SLF001 - the SDK has no other handle
         return await call_next(ctx)
 
 
 _CHANGES = """
-SELECT seq, issuer, subject FROM audit
-WHERE seq > $1 AND kind IN ($2, $3, $4, $5, $6) AND issuer IS NOT NULL ORDER BY seq LIMIT 1000"""
+SELECT seq, kind, issuer, subject, actor FROM audit
+WHERE seq > $1 AND kind IN ($2, $3, $4, $5, $6, $7, $8, $9, $10) AND issuer IS NOT NULL
+ORDER BY seq LIMIT 1000"""
+_ENDED = """
+SELECT DISTINCT 'grant.ended' AS kind, g.issuer, g.subject, g.actor FROM grants g
+WHERE g.until > $1 AND g.until <= $2 AND g.revoked IS NULL AND EXISTS (
+  SELECT 1 FROM grants r WHERE r.issuer = g.issuer AND r.subject = g.subject AND r.actor = g.actor
+  AND r.refused <> '[]' AND r.revoked IS NULL)"""

@@ -67,11 +67,14 @@ class Handlers:
         return self._calls.tool(name).input_schema if self._calls.knows(name) else None
 
     async def list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        """List every tool but those this caller's person has refused it.
+        """List every tool but those this caller's person has refused it; none to an agent that is suspended.
 
-        Where they have several accounts, its tools take one more argument that says which.
+        What was never asked for is listed: it can be. Where the person has several accounts, their tools
+        take one more argument that says which. The order is the catalog's, by name.
         """
         caller = await self._caller()
+        if await self._calls.policy.stopped(caller):
+            return types.ListToolsResult(tools=[])
         tools = self._calls.catalog.tools
         refused = await self._grants.refused(caller.principal, caller.actor.client, tools)
         several = await self._calls.accounts.several(caller.principal)

@@ -90,7 +90,7 @@ async def until_signal(announce: Callable[[], None]) -> None:
 async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
     """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
     await _remember_url(house)
-    changes = Changes(house.ground.store)
+    changes = Changes(house.ground.store, house.ground.clock)
     endpoints = endpoints_of(house, changes, hold)
     async with AsyncExitStack() as stack:
         for endpoint in endpoints:

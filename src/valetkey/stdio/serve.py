@@ -47,7 +47,7 @@ async def _serve(house: House, callers: Callers, callback: Callback, stop: anyio
         hold,
         reachable=callback.reachable,
     )
-    changes = Changes(house.ground.store)
+    changes = Changes(house.ground.store, house.ground.clock)
     server = build(handlers, callers, changes, house.ground.keys, house.ground.public_url)
     async with service_tasks() as tasks:
         tasks.start_soon(callback.run)

@@ -1,5 +1,6 @@
 -- Types are TEXT, BIGINT and BYTEA alone, so that one text serves SQLite and PostgreSQL.
 -- Times are epoch milliseconds. Lists are JSON arrays. Secrets are in `sealed` and nowhere else.
+-- `mac` binds a row that carries authority to what it says (vault.rows): without it the row is not there.
 
 CREATE TABLE keks (
   id       TEXT PRIMARY KEY,
@@ -138,11 +139,16 @@ CREATE TABLE codes (
   used          BIGINT
 );
 
--- Failed passwords, so that guessing is slow for one account and for one address.
+-- Tries at a secret since the last right one, so that guessing is slow; and the wrong ones of late (`wrong`,
+-- from `began` to `last`), which a right one does not hide.
 CREATE TABLE failures (
-  about    TEXT PRIMARY KEY,
-  count    BIGINT NOT NULL,
-  since    BIGINT NOT NULL
+  about     TEXT PRIMARY KEY,
+  count     BIGINT NOT NULL,
+  since     BIGINT NOT NULL,
+  wrong     BIGINT NOT NULL DEFAULT 0,
+  began     BIGINT NOT NULL DEFAULT 0,
+  last      BIGINT NOT NULL DEFAULT 0,
+  reported  BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE TABLE registrations (
@@ -150,7 +156,8 @@ CREATE TABLE registrations (
   provider   TEXT NOT NULL,
   client_id  TEXT NOT NULL,
   scopes     TEXT,
-  created    BIGINT NOT NULL
+  created    BIGINT NOT NULL,
+  mac        TEXT NOT NULL
 );
 
 -- The tokens themselves are sealed under the same id; this row is their lease and their clock.
@@ -178,7 +185,8 @@ CREATE TABLE connections (
   scopes        TEXT NOT NULL,
   account       TEXT,
   created       BIGINT NOT NULL,
-  changed       BIGINT NOT NULL
+  changed       BIGINT NOT NULL,
+  mac           TEXT NOT NULL
 );
 CREATE INDEX connections_of_principal ON connections (issuer, subject, connector);
 CREATE INDEX connections_of_token_set ON connections (token_set);
@@ -199,6 +207,7 @@ CREATE TABLE grants (
   revoked      BIGINT
 );
 CREATE INDEX grants_of_principal ON grants (issuer, subject, actor);
+CREATE INDEX grants_by_end ON grants (until);
 CREATE INDEX grants_of_actor ON grants (actor);
 
 CREATE TABLE access_requests (
