@@ -15,9 +15,9 @@ from starlette.requests import Request
 from valetkey.audit import Audit
 from valetkey.authserver.asking import Client, Form
 from valetkey.errors import OAuthError
-from valetkey.model import Actor, AuditEvent, Secret
+from valetkey.model import HOUR, Actor, AuditEvent, Clock, Secret
 from valetkey.people import Agent, Agents, Kind, Tries
-from valetkey.store import Reads
+from valetkey.store import Store
 from valetkey.vault import KeyRing, Purpose
 
 NONE, BASIC, POST, ASSERTION = "none", "client_secret_basic", "client_secret_post", "private_key_jwt"
@@ -54,10 +54,17 @@ class ClientAuthentication:
     """Finds the client of a request and checks its proof."""
 
     def __init__(
-        self, db: Reads, agents: Agents, tries: Tries, keys: KeyRing, audit: Audit, assertions: Assertions
+        self,
+        store: Store,
+        agents: Agents,
+        tries: Tries,
+        keys: KeyRing,
+        audit: Audit,
+        clock: Clock,
+        assertions: Assertions,
     ) -> None:
-        self._db, self._agents, self._tries, self._keys = db, agents, tries, keys
-        self._audit, self._assertions = audit, assertions
+        self._store, self._agents, self._tries, self._keys = store, agents, tries, keys
+        self._audit, self._clock, self._assertions = audit, clock, assertions
 
     async def client(self, request: Request, form: Form) -> Client:
         """Return the client that asks.
@@ -66,7 +73,7 @@ class ClientAuthentication:
         `unauthorized_client` for a good one that is suspended.
         """
         shown = self._presented(request, form)
-        agent = await self._agents.get(self._db, shown.client_id)
+        agent = await self._agents.get(self._store, shown.client_id)
         if agent is None or shown.method != _registered_for(agent):
             agent = await self._refuse(shown, None)
         elif shown.method == ASSERTION:
@@ -75,6 +82,7 @@ class ClientAuthentication:
             agent = await self._refuse(shown, agent)
         if agent.suspended is not None:
             raise OAuthError("unauthorized_client", "the operator has suspended this agent")
+        await self._seen(agent)
         return Client(agent, proven=shown.method != NONE)
 
     async def proven(self, request: Request, form: Form) -> Client:
@@ -99,6 +107,12 @@ class ClientAuthentication:
         if named not in {None, claimed}:
             raise OAuthError("invalid_request", "`client_id` names another client than the authentication")
         return Presented(claimed, method, Secret(proof))
+
+    async def _seen(self, agent: Agent) -> None:
+        """Remember by the hour that a client is in use: those that are not for long are forgotten."""
+        if self._clock.now() - agent.used >= HOUR:
+            async with self._store.transaction(durable=False) as tx:
+                await self._agents.seen(tx, agent)
 
     def _is_secret_of(self, agent: Agent, secret: Secret) -> bool:
         given = self._agents.secret_digest(secret.reveal())

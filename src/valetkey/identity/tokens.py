@@ -77,15 +77,12 @@ class Tokens:
         claims = {
             "iss": self.issuer,
             "aud": session.resource or self.resource,
-            "sub": session.principal.subject,
-            "client_id": session.actor,
             "sid": session.id,
             "jti": f"{session.id}.{now}",
             "scope": " ".join(session.scopes),
             "iat": now // 1000,
             "exp": until // 1000,
-            **_people_of(session.principal.issuer),
-            **_act(session),
+            **whose(session),
         }
         header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.kid}
         return jwt.encode(header, claims, _private(key), algorithms=[_ALGORITHM])
@@ -136,9 +133,16 @@ class Tokens:
         if decoded.header.get("typ") != _TYPE:
             raise Unauthenticated("this is not an access token")
         claims = _claims(decoded.claims)
-        if not re.fullmatch(rf"{re.escape(self.resource)}(/[a-z0-9-]+)?", claims.resource):
+        if not self.reaches(self.resource, claims.resource):
             raise Unauthenticated("this token is for another place")
         return claims
+
+    def reaches(self, allowed: str, resource: str) -> bool:
+        """Whether what was allowed for one endpoint goes for another: what goes for all, for each of them."""
+        return resource == allowed or (
+            allowed == self.resource
+            and re.fullmatch(rf"{re.escape(self.resource)}/[a-z0-9-]+", resource) is not None
+        )
 
     def opens(self, claims: Claims, resource: str) -> bool:
         """Whether a token opens an endpoint: one for `/mcp` opens all, one for `/mcp/NAME` that one."""
@@ -184,8 +188,11 @@ def _claims(claims: dict[str, Json]) -> Claims:
     )
 
 
-def _people_of(issuer: str) -> dict[str, Json]:
-    return {} if issuer == LOCAL else {_PEOPLE_OF: issuer}
+def whose(session: Session) -> dict[str, Json]:
+    """Return the claims that say for whom a token acts, and who it is that acts."""
+    people, subject = session.principal.issuer, session.principal.subject
+    issuer = {} if people == LOCAL else {_PEOPLE_OF: people}
+    return {"sub": subject, **issuer, "client_id": session.actor, **_act(session)}
 
 
 def _act(session: Session) -> dict[str, Json]:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from valetkey.model import DAY, MINUTE, Clock, Ids, Principal, Randomness
@@ -96,9 +96,16 @@ class Sessions:
 
     async def read(self, session_id: str) -> Session | None:
         """Return a token's session if it is live now: neither ended nor past its time."""
-        return self._live(
-            await self._store.one(f"{_SESSIONS} WHERE id = $1 AND kind <> 'browser'", session_id)
-        )
+        return await self.live(self._store, session_id)
+
+    async def live(self, db: Reads, session_id: str) -> Session | None:
+        """Return what `read` does, as a transaction sees it."""
+        return self._live(await db.one(f"{_SESSIONS} WHERE id = $1 AND kind <> 'browser'", session_id))
+
+    async def extend(self, tx: Transaction, session: Session, until: int) -> Session:
+        """Let a session last until `until`, and return it so."""
+        await tx.run("UPDATE sessions SET until = $1 WHERE id = $2", until, session.id)
+        return replace(session, until=until)
 
     async def of_cookie(self, secret: str) -> Session | None:
         """Return the live session of a browser's cookie."""
