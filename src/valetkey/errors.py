@@ -15,6 +15,7 @@ ValetkeyError                  what every caller may catch; `str()` is a sentenc
 │   └── EgressAnswerLost       sent, and no whole answer came: it may have happened
 ├── OAuthRefused               a token endpoint answered with an error
 ├── OAuthError                 our own authorization server refuses a client's request
+├── IssuerFailed               an issuer that we trust could not be asked, or said what cannot be believed
 ├── Unauthenticated            a credential that names no caller (HTTP 401, or 403 without a subject)
 ├── PageError                  a page cannot be shown or a form cannot be accepted (HTTP status)
 └── CallError                  why a tool call did not return a result: one outcome of the closed list
@@ -112,8 +113,15 @@ class OAuthError(ValetkeyError):
         super().__init__(f"{error}: {description}")
 
 
+class IssuerFailed(ValetkeyError):
+    """An issuer that we trust could not be asked, or said something that cannot be believed."""
+
+
 class Unauthenticated(ValetkeyError):
-    """A credential that names no caller: `status` is 401, or 403 for a token without a person."""
+    """A credential that names no caller.
+
+    `status` is 401, 403 for a token without a person, 503 while its issuer cannot be asked about it.
+    """
 
     def __init__(self, problem: str, status: int = 401) -> None:
         self.status = status

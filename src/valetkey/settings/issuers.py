@@ -16,7 +16,7 @@ _URL = re.compile(r"https://[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::[1-9]\d{0,4})
 _CLAIM = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 
 Algorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"
 ]
 """Signatures with a public key alone: a shared key would let whoever verifies also sign."""
 
@@ -86,7 +86,7 @@ class IssuerSettings(Table):
     url: IssuerUrl
     audience: Text | None = None
     subject_claims: SubjectClaims = Field(("sub",), min_length=1, max_length=4)
-    algorithms: tuple[Algorithm, ...] = Field(("RS256", "PS256", "ES256", "EdDSA", "Ed25519"), min_length=1)
+    algorithms: tuple[Algorithm, ...] = Field(("RS256", "PS256", "ES256", "Ed25519"), min_length=1)
     skew: int = Field(30, ge=0, le=120)
     exchange_audiences: tuple[Text, ...] = ()
     id_jag: bool = False
