@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from valetkey.errors import UsageError
-from valetkey.model import Ids
+from valetkey.model import HOUR, Ids
 from valetkey.people import Agent, Agents, Kind
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Vault
@@ -104,13 +104,14 @@ async def test_a_suspended_agent_says_since_when_until_it_is_resumed(
     assert (await _now(agents, store, triage)).suspended is None
 
 
-async def test_when_it_was_last_seen_is_known(
+async def test_when_it_was_last_seen_is_known_to_the_hour(
     agents: Agents, store: SqliteStore, triage: Agent, clock: FakeClock
 ) -> None:
-    clock.advance(1_000)
-    async with store.transaction() as tx:
-        await agents.seen(tx, triage)
-    assert (await _now(agents, store, triage)).used == triage.created + 1_000
+    for later, known in ((HOUR, HOUR), (HOUR // 2, HOUR), (HOUR // 2, 2 * HOUR)):
+        clock.advance(later)
+        async with store.transaction() as tx:
+            await agents.seen(tx, triage)
+        assert (await _now(agents, store, triage)).used == triage.created + known
 
 
 async def test_a_forgotten_agents_name_is_free_for_another(

@@ -21,7 +21,8 @@ class Session:
 
     `chain` is who stands behind the actor (RFC 8693 section 4.1), nearest first. `resource` is the MCP
     endpoint its tokens are for (RFC 8707), None for all. `parent` is the session and `under` the grant
-    that it ends with. `label` says to a person which browser or client this is.
+    that it ends with. `label` says to a person which browser or client this is. `away`: it goes back to a
+    grant alone, whose person was not there.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Session:
     parent: str | None = None
     under: str | None = None
     label: str | None = None
+    away: bool = False
 
 
 class Sessions:
@@ -89,10 +91,12 @@ class Sessions:
         resource: str | None,
         parent: str | None,
         under: str,
+        away: bool,
     ) -> Session:
         """Start the session of a token that an agent got in exchange (RFC 8693), under the grant `under`."""
-        more = {"chain": chain, "scopes": scopes, "resource": resource, "parent": parent, "under": under}
-        return await self._start(tx, self._new("exchanged", principal, actor, lasts, **more))
+        may = {"chain": chain, "scopes": scopes, "resource": resource, "away": away}
+        session = self._new("exchanged", principal, actor, lasts, parent=parent, under=under, **may)
+        return await self._start(tx, session)
 
     async def read(self, session_id: str) -> Session | None:
         """Return a token's session if it is live now: neither ended nor past its time."""
@@ -134,8 +138,9 @@ class Sessions:
     async def _start(self, tx: Transaction, session: Session, digest: str | None = None) -> Session:
         who = (session.principal.issuer, session.principal.subject, session.actor)
         may = (json.dumps(session.chain), " ".join(session.scopes), session.resource)
-        ends = (session.parent, session.under, session.label, session.created, session.until)
-        await tx.run(_INSERT, session.id, session.kind, digest, *who, *may, *ends)
+        ends = (session.parent, session.under, session.label, int(session.away))
+        lasts = (session.created, session.until)
+        await tx.run(_INSERT, session.id, session.kind, digest, *who, *may, *ends, *lasts)
         return session
 
     def _live(self, row: Row | None) -> Session | None:
@@ -154,6 +159,7 @@ class Sessions:
             parent=row["parent"],
             under=row["under"],
             label=row["label"],
+            away=bool(row["away"]),
         )
 
     def _digest(self, secret: str) -> str:
@@ -161,12 +167,14 @@ class Sessions:
 
 
 _SESSIONS = """
-SELECT id, kind, issuer, subject, actor, chain, scopes, resource, parent, under, label, created, until, ended
+SELECT id, kind, issuer, subject, actor, chain, scopes, resource, parent, under, label, away, created, until,
+  ended
 FROM sessions"""
 _INSERT = """
 INSERT INTO sessions
-  (id, kind, digest, issuer, subject, actor, chain, scopes, resource, parent, under, label, created, until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"""
+  (id, kind, digest, issuer, subject, actor, chain, scopes, resource, parent, under, label, away, created,
+   until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
 _END = """
 WITH RECURSIVE ending (id) AS (
   SELECT id FROM sessions WHERE id = $2

@@ -89,5 +89,10 @@ def _access_token(found: Identified) -> AccessToken:
         expires_at=claims.until,
         resource=claims.resource,
         subject=caller.principal.subject,
-        claims={"iss": caller.principal.issuer, "sid": caller.session, "chain": caller.actor.chain},
+        claims={
+            "iss": caller.principal.issuer,
+            "sid": caller.session,
+            "chain": caller.actor.chain,
+            "away": caller.away,
+        },
     )

@@ -84,5 +84,6 @@ def _of_context() -> Caller:
     token = get_access_token()
     if token is None or token.subject is None or token.claims is None:
         raise Unauthenticated("this request names no caller")
-    principal = Principal(token.claims["iss"], token.subject)
-    return Caller(principal, Actor(token.client_id, token.claims["chain"]), token.claims["sid"])
+    claims = token.claims
+    principal = Principal(claims["iss"], token.subject)
+    return Caller(principal, Actor(token.client_id, claims["chain"]), claims["sid"], claims["away"])

@@ -96,6 +96,7 @@ CREATE TABLE sessions (
   parent     TEXT REFERENCES sessions (id),
   under      TEXT,
   label      TEXT,
+  away       BIGINT NOT NULL,
   created    BIGINT NOT NULL,
   until      BIGINT NOT NULL,
   ended      BIGINT
