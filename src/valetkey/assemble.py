@@ -34,7 +34,8 @@ from valetkey.jobs import Jobs
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness, SystemClock
 from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Requests, Trips
-from valetkey.people import Accounts, Agents, Sessions, Tries
+from valetkey.pages.proof import Proof
+from valetkey.people import Accounts, Agents, Passkeys, Sessions, Tries
 from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.leases import Leases
@@ -71,6 +72,8 @@ class House:
 
     ground: Ground
     accounts: Accounts
+    passkeys: Passkeys
+    proof: Proof
     sessions: Sessions
     agents: Agents
     tokens: Tokens
@@ -155,12 +158,15 @@ def _house(ground: Ground, issuer: str) -> House:
     policy, needs = Policy(store, agents), Needs(connections, grants, requests)
     parts = Parts(store, ground.catalog, connections)
     accounts = Accounts(store, keys, ids, clock, ground.randomness)
+    passkeys = Passkeys(store, keys, ids, clock, ground.randomness, ground.public_url)
     answering = Answering(
         store, ground.catalog, needs, requests, connections, grants, accounts, agents, sessions
     )
     return House(
         ground=ground,
         accounts=accounts,
+        passkeys=passkeys,
+        proof=Proof(store, accounts, passkeys, audit),
         sessions=sessions,
         agents=agents,
         tokens=tokens,

@@ -55,6 +55,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "a server is started in one place; the sandbox starts its own",
         ("serving/running.py", "sandbox/*"),
     ),
+    "webauthn": ("passkeys are made and checked in one place", ("people/passkeys.py",)),
     "yarl": ("aiohttp's URLs, so that it sends the bytes we checked", ("egress/*",)),
 }
 

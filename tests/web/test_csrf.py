@@ -97,6 +97,8 @@ async def test_every_route_that_takes_a_form_is_in_this_table(street: Street) ->
         audit=ground.audit,
         catalog=ground.catalog,
         accounts=house.accounts,
+        passkeys=house.passkeys,
+        proof=house.proof,
         sessions=house.sessions,
         agents=house.agents,
         connections=house.connections,

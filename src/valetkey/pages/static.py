@@ -1,4 +1,4 @@
-"""The stylesheet and the images, read once, each under an address that changes with its content."""
+"""The stylesheet, the script, the images: read once, each under an address that changes with its content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,11 @@ from starlette.responses import Response
 from valetkey.errors import PageError
 from valetkey.pages.headers import static_headers
 
-_TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 
 
 @dataclass(frozen=True, slots=True)

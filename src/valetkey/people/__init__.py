@@ -6,6 +6,7 @@ Who may act for whom is the business of `grants`; what a request's credential me
 from valetkey.people.accounts import LOCAL, Accounts, Person, valid_name
 from valetkey.people.agents import Agent, Agents, Kind
 from valetkey.people.once import Once
+from valetkey.people.passkeys import Passkey, Passkeys
 from valetkey.people.sessions import Session, Sessions
 from valetkey.people.tries import Tries
 
@@ -16,6 +17,8 @@ __all__ = [
     "Agents",
     "Kind",
     "Once",
+    "Passkey",
+    "Passkeys",
     "Person",
     "Session",
     "Sessions",

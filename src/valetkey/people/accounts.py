@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from valetkey.errors import PageError, UsageError
 from valetkey.model import DAY, Clock, Ids, Principal, Randomness
 from valetkey.people.passwords import Passwords
-from valetkey.people.tries import Tries
+from valetkey.people.tries import Burst, Tries, joined
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who can be acted for. One of our own signs in by `name`, and has `joined` with a password.
+    """Somebody who can be acted for. One of our own has `joined` with a password, by `name`, or a passkey.
 
     Anybody else is somebody whom another issuer vouches for; their name is for showing alone.
     """
@@ -30,6 +30,7 @@ class Person:
     name: str
     owner: bool
     joined: bool
+    has_password: bool = False
 
     @property
     def subject(self) -> str:
@@ -81,24 +82,43 @@ class Accounts:
         return _person(row)
 
     async def join(self, secret: str, password: str) -> Person:
-        """Use up an invitation and set the password; whoever was signed in with an earlier one no longer is.
-
-        Raises PageError 404, UsageError.
-        """
+        """Use up an invitation and set the password. Raises PageError 404, UsageError."""
         stored = await self._passwords.hashed(password)
         async with self._store.transaction() as tx:
-            person = await self.invited(tx, secret)
-            await tx.run(
-                "UPDATE people SET password = $1 WHERE issuer = 'local' AND subject = $2",
-                stored,
-                person.subject,
-            )
-            used = "UPDATE invitations SET used = $1 WHERE digest = $2"
-            await tx.run(used, self._clock.now(), self._digest(secret))
-            await tx.run(_END_BROWSERS, self._clock.now(), LOCAL, person.subject)
-            await self._tries.forget(tx, self._signing_in(person.name))
-            await self._tries.forget(tx, self._confirming(person.principal))
+            person = await self.begin_anew(tx, secret)
+            await self.set_password(tx, person.principal, stored)
         return await self.get(self._store, person.principal)
+
+    async def begin_anew(self, tx: Transaction, secret: str) -> Person:
+        """Use up an invitation and with it every way its person had to sign in; they choose one now.
+
+        Whoever was signed in before no longer is. Raises PageError 404.
+        """
+        person = await self.invited(tx, secret)
+        used = "UPDATE invitations SET used = $1 WHERE digest = $2"
+        await tx.run(used, self._clock.now(), self._digest(secret))
+        await self.set_password(tx, person.principal, None)
+        sql = "DELETE FROM passkeys WHERE issuer = $1 AND subject = $2"
+        await tx.run(sql, person.principal.issuer, person.subject)
+        return person
+
+    async def hashed(self, password: str) -> str:
+        """Return what is kept of a new password. Raises UsageError: too short or too long."""
+        return await self._passwords.hashed(password)
+
+    async def set_password(
+        self, tx: Transaction, principal: Principal, stored: str | None, keep: str | None = None
+    ) -> None:
+        """Set a password, or none, to what `hashed` made of it.
+
+        It ends every session of theirs in a browser but `keep`, and what they wait for after wrong ones.
+        """
+        of_theirs = (principal.issuer, principal.subject)
+        await tx.run("UPDATE people SET password = $1 WHERE issuer = $2 AND subject = $3", stored, *of_theirs)
+        await tx.run(_END_BROWSERS, self._clock.now(), *of_theirs, keep or "")
+        person = await self.get(tx, principal)
+        await self._tries.forget(tx, self._signing_in(person.name))
+        await self._tries.forget(tx, self._confirming(principal))
 
     async def sign_in(self, name: str, password: str) -> Person | None:
         """Return the person whose name and password these are, or None.
@@ -138,23 +158,38 @@ class Accounts:
         return _person(row) if row else None
 
     async def newcomer(self, db: Reads) -> Person | None:
-        """Return the owner while they have chosen no password; None from then on."""
+        """Return the owner while they have chosen no way to sign in; None from then on."""
         owner = await self.owner(db)
         return owner if owner and not owner.joined else None
 
     async def choose_first(self, principal: Principal, password: str) -> Person:
-        """Set the first password of somebody who has none. Raises UsageError otherwise."""
+        """Set the first password of somebody who has no way to sign in. Raises UsageError otherwise."""
         stored = await self._passwords.hashed(password)
         async with self._store.transaction() as tx:
-            sql = (
-                "UPDATE people SET password = $1 WHERE issuer = 'local' AND subject = $2 AND password IS NULL"
-            )
-            if not await tx.run(sql, stored, principal.subject):
-                raise UsageError("A password was chosen already. Sign in with it.")
+            await self.refuse_joined(tx, principal)
+            await self.set_password(tx, principal, stored)
         return await self.get(self._store, principal)
+
+    async def refuse_joined(self, tx: Transaction, principal: Principal) -> None:
+        """Raises UsageError for anybody who has a way to sign in."""
+        if (await self.get(tx, principal)).joined:
+            raise UsageError("The owner has chosen how to sign in. Sign in that way.")
 
     async def all(self, db: Reads) -> list[Person]:
         return [_person(row) for row in await db.all(f"{_PEOPLE} ORDER BY name")]
+
+    async def failed_to_sign_in(self, tx: Transaction, name: str) -> Burst | None:
+        """Count a wrong password for a name; returns the burst it is part of when that is to be reported."""
+        return await self._tries.failed(tx, self._signing_in(name))
+
+    async def failed_to_confirm(self, tx: Transaction, principal: Principal) -> Burst | None:
+        """The same for a person who is signed in."""
+        return await self._tries.failed(tx, self._confirming(principal))
+
+    async def burst(self, db: Reads, person: Person) -> Burst | None:
+        """Return the wrong passwords that were tried for a person lately, if there were many."""
+        tried = (self._signing_in(person.name), self._confirming(person.principal))
+        return joined([await self._tries.burst(db, about) for about in tried])
 
     def _digest(self, text: str) -> str:
         return self._keys.server(Purpose.LOOKUP).digest(text)
@@ -190,12 +225,17 @@ def valid_name(text: str) -> str:
 
 def _person(row: Row) -> Person:
     principal = Principal(row["issuer"], row["subject"])
-    return Person(principal, row["name"], owner=bool(row["owner"]), joined=row["password"] is not None)
+    has_password = row["password"] is not None
+    joined = has_password or bool(row["has_passkey"])
+    return Person(principal, row["name"], owner=bool(row["owner"]), joined=joined, has_password=has_password)
 
 
-_PEOPLE = "SELECT issuer, subject, name, owner, password FROM people"
+_PEOPLE = """
+SELECT issuer, subject, name, owner, password, EXISTS (
+  SELECT 1 FROM passkeys WHERE passkeys.issuer = people.issuer AND passkeys.subject = people.subject
+) AS has_passkey FROM people"""
 _OURS = f"{_PEOPLE} WHERE issuer = 'local'"
 _INVITED = "SELECT subject FROM invitations WHERE digest = $1 AND until > $2 AND used IS NULL"
 _END_BROWSERS = """
 UPDATE sessions SET ended = $1
-WHERE issuer = $2 AND subject = $3 AND kind = 'browser' AND ended IS NULL"""
+WHERE issuer = $2 AND subject = $3 AND kind = 'browser' AND ended IS NULL AND id <> $4"""

@@ -14,7 +14,7 @@ from valetkey.manifest import Catalog
 from valetkey.needs import Answers, Reading, Requests
 from valetkey.pages import Pages
 from valetkey.pages.proof import Proof
-from valetkey.people import Accounts, Agents, Sessions
+from valetkey.people import Accounts, Agents, Passkeys, Sessions
 from valetkey.store import Store
 from valetkey.vault import KeyRing
 from valetkey.web.arriving import Arriving
@@ -41,6 +41,8 @@ def routes(
     audit: Audit,
     catalog: Catalog,
     accounts: Accounts,
+    passkeys: Passkeys,
+    proof: Proof,
     sessions: Sessions,
     agents: Agents,
     connections: Connections,
@@ -54,11 +56,8 @@ def routes(
 
     `owner_chooses`: an owner without a password chooses it at the first page, instead of by invitation.
     """
-    browsers, proof, people = (
-        Browsers(store, keys, audit, sessions),
-        Proof(accounts, audit),
-        AskedPerson(store, accounts, requests),
-    )
+    browsers = Browsers(store, keys, audit, sessions)
+    people = AskedPerson(store, accounts, requests)
     rooms: tuple[_Room, ...] = (
         Signing(store, accounts, browsers, owner_chooses=owner_chooses),
         Joining(store, accounts, browsers),

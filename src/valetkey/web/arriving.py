@@ -46,7 +46,8 @@ class Arriving:
         return visit.page("turned_away.html", status=away.status, again=again, **said)
 
     async def _show(self, hearing: Hearing) -> Response:
-        return _page(hearing, await self._reading.confirming(hearing.request), _NOTHING_WRONG)
+        waiting = await self._reading.confirming(hearing.request)
+        return await self._page(hearing, waiting, _NOTHING_WRONG)
 
     async def _answer(self, hearing: Hearing, form: Form) -> Response:
         if form.one("decision") != "yes":
@@ -54,7 +55,7 @@ class Arriving:
             return hearing.visit.see(hearing.path)
         waiting = await self._reading.confirming(hearing.request)
         if wrong := await self._wrong(hearing, form, waiting):
-            return _page(hearing, waiting, wrong)
+            return await self._page(hearing, waiting, wrong)
         given = not hearing.visit.confirmed(hearing.request.id)  # then it counts for the next account, too
         onward = hearing.onward(await self._answers.confirm(hearing.request, hearing.session))
         return hearing.visit.confirm(onward, hearing.request.id) if given else onward
@@ -64,22 +65,25 @@ class Arriving:
             return _CHANGED
         if hearing.visit.confirmed(hearing.request.id):
             return None
-        return await self._proof.wrong(hearing.session, form.one("password"))
+        return await self._proof.wrong(hearing.session, form, _about(hearing))
+
+    async def _page(self, hearing: Hearing, waiting: Waiting, wrong: Wrong) -> Response:
+        confirmed = hearing.visit.confirmed(hearing.request.id)
+        return hearing.visit.page(
+            "confirm.html",
+            status=wrong.status,
+            form_to=waiting.origins.values(),
+            waiting=waiting,
+            account=_account(waiting),
+            shown=_shown(waiting),
+            changed=wrong.text if wrong is _CHANGED else "",
+            wrong_proof="" if wrong is _CHANGED else wrong.text,
+            ways=None if confirmed else await self._proof.ways(hearing.session, _about(hearing)),
+        )
 
 
-def _page(hearing: Hearing, waiting: Waiting, wrong: Wrong) -> Response:
-    return hearing.visit.page(
-        "confirm.html",
-        status=wrong.status,
-        form_to=waiting.origins.values(),
-        waiting=waiting,
-        account=_account(waiting),
-        shown=_shown(waiting),
-        changed=wrong.text if wrong is _CHANGED else "",
-        wrong_password="" if wrong is _CHANGED else wrong.text,
-        confirmed=hearing.visit.confirmed(hearing.request.id),
-        name=hearing.name,
-    )
+def _about(hearing: Hearing) -> str:
+    return f"account {hearing.request.id}"
 
 
 def _account(waiting: Waiting) -> str:

@@ -7,11 +7,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from valetkey.connections import NotTaken
-from valetkey.grants import LASTS
+from valetkey.grants import LASTS, Terms
 from valetkey.needs import Answers, Asked, Choice, Reading
 from valetkey.pages import Form, Pages
 from valetkey.pages.proof import Proof
-from valetkey.people import Session
 from valetkey.web.asked import AskedPerson, Hearing
 from valetkey.web.sections import picked, sections, ticked_at_first, typed
 
@@ -26,7 +25,7 @@ class _Sheet:
     lasts: str = _USUAL
     accounts: Mapping[str, str] = field(default_factory=dict)
     wrong_tools: str = ""
-    wrong_password: str = ""
+    wrong_proof: str = ""
     wrong_secrets: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
 
@@ -42,22 +41,23 @@ class Connecting:
 
     async def _show(self, hearing: Hearing) -> Response:
         asked = await self._reading.asked(hearing.request, {})
-        return _page(hearing, asked, _Sheet(ticked_at_first(asked)))
+        return await self._page(hearing, asked, _Sheet(ticked_at_first(asked)))
 
     async def _answer(self, hearing: Hearing, form: Form) -> Response:
         if form.one("decision") != "allow":
             await self._answers.decline(hearing.request)
             return hearing.visit.see(hearing.path)
-        sheet = await self._checked(hearing.session, form)
+        sheet = await self._checked(hearing, form)
         if sheet.status == 200:
             try:
                 return await self._allowed(hearing, sheet, form)
             except NotTaken as refused:
                 wrong = {refused.connector: refused.text}
                 sheet = replace(sheet, wrong_secrets=wrong, status=refused.status)
-        return _page(hearing, await self._reading.asked(hearing.request, sheet.accounts), sheet)
+        asked = await self._reading.asked(hearing.request, sheet.accounts)
+        return await self._page(hearing, asked, sheet)
 
-    async def _checked(self, session: Session, form: Form) -> _Sheet:
+    async def _checked(self, hearing: Hearing, form: Form) -> _Sheet:
         tools, lasts, accounts = form.all("tool"), form.one("lasts"), picked(form)
         if lasts not in LASTS:
             return _Sheet(tools, accounts=accounts, wrong_tools="Choose for how long.", status=422)
@@ -65,25 +65,24 @@ class Connecting:
         if not tools:
             text = "Tick at least one thing it may do, or choose Deny."
             return replace(sheet, wrong_tools=text, status=422)
-        if wrong := await self._proof.wrong(session, form.one("password")):
-            return replace(sheet, wrong_password=wrong.text, status=wrong.status)
+        if wrong := await self._proof.wrong(hearing.session, form, hearing.request.id):
+            return replace(sheet, wrong_proof=wrong.text, status=wrong.status)
         return sheet
 
     async def _allowed(self, hearing: Hearing, sheet: _Sheet, form: Form) -> Response:
         """Send the person on: to a provider, to the account they have just pasted a secret of, or back."""
-        choice = Choice(sheet.tools, LASTS[sheet.lasts], sheet.accounts, typed(form))
+        choice = Choice(sheet.tools, Terms(LASTS[sheet.lasts]), sheet.accounts, typed(form))
         to = await self._answers.approve(hearing.request, hearing.session, choice)
         return hearing.visit.confirm(hearing.onward(to), hearing.request.id)
 
-
-def _page(hearing: Hearing, asked: Asked, sheet: _Sheet) -> Response:
-    return hearing.visit.page(
-        "connect.html",
-        status=sheet.status,
-        form_to=asked.origins.values(),
-        asked=asked,
-        sections=sections(asked, sheet.tools, sheet.wrong_secrets),
-        choice=sheet,
-        spans=list(LASTS),
-        name=hearing.name,
-    )
+    async def _page(self, hearing: Hearing, asked: Asked, sheet: _Sheet) -> Response:
+        return hearing.visit.page(
+            "connect.html",
+            status=sheet.status,
+            form_to=asked.origins.values(),
+            asked=asked,
+            sections=sections(asked, sheet.tools, sheet.wrong_secrets),
+            choice=sheet,
+            spans=list(LASTS),
+            ways=await self._proof.ways(hearing.session, hearing.request.id),
+        )
