@@ -113,9 +113,8 @@ async def sealed(here: Linked, connection: Connection) -> list[object]:
 
 @pytest.mark.parametrize("how", CHANGES)
 async def test_a_damaged_token_set_is_not_used_and_the_audit_says_so(here: Linked, how: str) -> None:
-    bens = await here.connect(account="ben@example.com")
-    async with here.house.ground.store.transaction() as tx:
-        await tx.run("UPDATE connections SET subject = 'ben'")
+    ben = replace(here, caller=replace(here.caller, principal=Principal("local", "ben")))
+    bens = await ben.connect(account="ben@example.com")
     anas = await here.connect()
     seen = here.sandbox.strict.counters.requests["api"]
     await change(here, CHANGES[how], anas.token_set, bens.token_set)

@@ -10,9 +10,12 @@ from valetkey.manifest import Connector
 from valetkey.model import AuditEvent, Clock, Outcome, Principal, Registration, Secret
 from valetkey.store import Reads, Row, Transaction
 from valetkey.vault import Vault
+from valetkey.vault.rows import BoundRows, Table
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SECRET = "client_secret"  # noqa: S105 - the vault's purpose for it
+_TABLE = Table("registrations", ("name",), ("provider", "client_id", "scopes", "created"))
+_SELECT = _TABLE.select
 
 
 class Registrations:
@@ -20,6 +23,7 @@ class Registrations:
 
     def __init__(self, vault: Vault, audit: Audit, clock: Clock) -> None:
         self._vault, self._audit, self._clock = vault, audit, clock
+        self._bound = BoundRows(vault.keys, _TABLE, audit.leave)
 
     async def add(self, tx: Transaction, new: Registration, by: Principal) -> None:
         """Store a registration, its secret sealed. Raises UsageError: the name is taken or unusable."""
@@ -30,8 +34,14 @@ class Registrations:
         if await tx.one("SELECT 1 FROM registrations WHERE name = $1", new.name):
             raise UsageError(f"there is a registration named `{new.name}` already; choose another --name")
         ceiling = None if new.scopes is None else json.dumps(sorted(new.scopes))
-        values = (new.name, new.provider, new.client_id, ceiling, self._clock.now())
-        await tx.run("INSERT INTO registrations VALUES ($1, $2, $3, $4, $5)", *values)
+        await self._bound.insert(
+            tx,
+            name=new.name,
+            provider=new.provider,
+            client_id=new.client_id,
+            scopes=ceiling,
+            created=self._clock.now(),
+        )
         facts = {"registration": new.name, "provider": new.provider, "client_id": new.client_id}
         if new.secret is not None:
             facts |= (await self._vault.put(tx, _SECRET, new.name, new.secret.reveal())).facts()
@@ -39,9 +49,7 @@ class Registrations:
 
     async def get(self, db: Reads, name: str) -> Registration:
         """Return a registration with its secret. Raises UsageError when there is none of that name."""
-        row = await db.one(
-            "SELECT name, provider, client_id, scopes FROM registrations WHERE name = $1", name
-        )
+        row = self._bound.good(await db.one(f"{_SELECT} WHERE name = $1", name))
         if row is None:
             raise UsageError(f"there is no registration named `{name}`")
         sealed = await db.one("SELECT 1 FROM sealed WHERE purpose = $1 AND id = $2", _SECRET, name)
@@ -53,20 +61,20 @@ class Registrations:
 
         Raises CallError `failed`, saying what the operator has to do, when there is none.
         """
-        sql = "SELECT name FROM registrations WHERE provider = $1 ORDER BY created DESC, name"
-        row = await db.one(sql, connector.provider)
-        if row is None:
+        sql = f"{_SELECT} WHERE provider = $1 ORDER BY created DESC, name"
+        rows = self._bound.all_good(await db.few(sql, connector.provider))
+        if not rows:
             text = (
                 f"This server has no client at {connector.title}'s provider yet. Its operator adds one with "
                 f"`valetkey registrations add {connector.provider}`; until then this tool cannot work."
             )
             raise CallError(Outcome.FAILED, text)
-        return await self.get(db, row["name"])
+        return await self.get(db, rows[0]["name"])
 
     async def all(self, db: Reads) -> list[Registration]:
         """Return every registration by name, without secrets."""
-        rows = await db.all("SELECT name, provider, client_id, scopes FROM registrations ORDER BY name")
-        return [_registration(row, None) for row in rows]
+        rows = await db.all(f"{_SELECT} ORDER BY name")
+        return [_registration(row, None) for row in self._bound.all_good(rows)]
 
 
 def providers(connectors: Iterable[Connector]) -> list[str]:

@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     LOOKUP = "lookup"
     PAGE = "page"
     CHECKPOINT = "checkpoint"
+    ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)
