@@ -27,12 +27,13 @@ from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
 from valetkey.egress import Egress, Rules
+from valetkey.errors import SettingsError
 from valetkey.grants import Grants
 from valetkey.identity import Identity, Tokens
 from valetkey.identity.tokens import PATH
 from valetkey.jobs import Jobs
 from valetkey.manifest import Catalog, shipped
-from valetkey.model import Clock, Ids, Randomness, SystemClock
+from valetkey.model import Clock, Ids, Randomness
 from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Requests, Trips
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Passkeys, Sessions, Tries
@@ -102,12 +103,12 @@ async def opened(
     that its pages are at the callback port unless a server runs. Raises ConfigError,
     before anything is changed, when key, store, manifests or settings cannot be used.
     """
-    clock = clock or SystemClock()
-    ids = Ids(clock, randomness)
     catalog = Catalog.load([shipped(), *settings.manifests], allow_hooks=[shipped(), *settings.allow_hooks])
     async with AsyncExitStack() as stack:
-        store = await SqliteStore.open(settings.store_file)
+        store = await _opened_store(settings)
         stack.push_async_callback(store.aclose)
+        clock = clock or store.clock
+        ids = Ids(clock, randomness)
         keys = await _unlocked(settings, store, ids, clock, randomness)
         vault, leases = Vault(keys), Leases(store, clock, f"{os.getpid()}-{randomness(8).hex()}")
         known = public_url or await _last_url(settings, store)
@@ -221,6 +222,17 @@ def head_file(settings: Settings) -> Path:
 async def sign_head(ground: Ground) -> None:
     """Sign where the audit stands now, in the store and beside it."""
     await checkpoint(ground.store, ground.keys, ground.clock, head_file(ground.settings))
+
+
+async def _opened_store(settings: Settings) -> Store:
+    if settings.store is None:
+        return await SqliteStore.open(settings.store_file)
+    try:
+        from valetkey.store.postgres import PostgresStore  # noqa: PLC0415 - its library is an extra
+    except ModuleNotFoundError:
+        text = "`store` names a PostgreSQL database, which needs more: pip install 'valetkey[postgres]'"
+        raise SettingsError(text) from None
+    return await PostgresStore.open(settings.store)
 
 
 async def _unlocked(

@@ -7,23 +7,22 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.support.database import database
 from valetkey.store import Store
+from valetkey.store.postgres import PostgresStore
 from valetkey.store.sqlite import SqliteStore
 
 Open = Callable[[], Awaitable[Store]]
 
 
-async def sqlite(folder: Path) -> Store:
-    return await SqliteStore.open(folder / "store.db")
-
-
-BACKENDS = {"sqlite": sqlite}
-
-
-@pytest.fixture(params=BACKENDS)
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(params=["sqlite", "postgres"])
+async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens the same store each time it is called, as another process would."""
-    return lambda: BACKENDS[request.param](tmp_path)
+    if request.param == "sqlite":
+        yield lambda: SqliteStore.open(tmp_path / "store.db")
+    else:
+        async with database() as url:
+            yield lambda: PostgresStore.open(url)
 
 
 @asynccontextmanager
@@ -79,16 +78,27 @@ async def test_nothing_found_is_none_or_an_empty_list(store: Store) -> None:
 
 
 async def test_values_are_bound_by_their_number_not_by_their_order(store: Store) -> None:
-    row = await store.one("SELECT $2 AS second, $1 AS first, $2 AS again, $11 AS last", *"abcdefghijk")
+    row = await store.one(
+        "SELECT $2 AS second, $1 AS first, $2 AS again, $11 AS last, $3, $4, $5, $6, $7, $8, $9, $10",
+        *"abcdefghijk",
+    )
     assert row is not None
     assert (row["first"], row["second"], row["again"], row["last"]) == ("a", "b", "b", "k")
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Ana 🗝 \x00 \u202e", b"", bytes(range(256)), 0, -(2**63), 2**63 - 1, None]
+    ("kind", "value"),
+    [
+        *(("TEXT", text) for text in ("", "Ana 🗝 \u202e\x1f", None)),
+        *(("BYTEA", data) for data in (b"", bytes(range(256)), None)),
+        *(("BIGINT", number) for number in (0, -(2**63), 2**63 - 1, None)),
+    ],
 )
-async def test_a_value_comes_back_as_it_was(store: Store, value: str | int | bytes | None) -> None:
-    row = await store.one("SELECT $1 AS it", value)
+async def test_a_value_comes_back_as_it_was(store: Store, kind: str, value: str | int | bytes | None) -> None:
+    async with store.transaction() as tx:
+        await tx.run(f"CREATE TABLE kept (it {kind})")
+        await tx.run("INSERT INTO kept VALUES ($1)", value)
+    row = await store.one("SELECT it FROM kept")
     assert row is not None
     assert (row["it"], type(row["it"])) == (value, type(value))
 
@@ -139,7 +149,7 @@ async def test_an_exception_undoes_the_whole_transaction(store: Store) -> None:
 
 async def test_a_refused_statement_undoes_what_came_before_it(store: Store) -> None:
     await add(store, "taken")
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await add_all(store, "half", "taken")
     assert await names(store) == ["taken"]
 
@@ -215,5 +225,5 @@ async def test_what_is_committed_is_there_after_reopening(reopen: Open, durable:
 async def test_a_reference_to_a_row_that_is_not_there_is_refused(store: Store) -> None:
     orphan = "INSERT INTO sealed VALUES ('token', 'tok_1', 1, '', 'kek_nobody', $1, $1)"
     async with store.transaction() as tx:
-        with pytest.raises(Exception, match="FOREIGN KEY"):
+        with pytest.raises(Exception, match=r"(?i)foreign key"):
             await tx.run(orphan, b"")

@@ -12,6 +12,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "aiohttp": ("the one way out", ("egress/*",)),
     "aiosqlite": ("SQL is written against the Store protocol; one file knows SQLite", ("store/sqlite.py",)),
     "anyio": ("task groups, time limits and locks are how anything here waits", ("*",)),
+    "asyncpg": ("PostgreSQL, for many machines: an extra", ("store/postgres.py",)),
     "authlib": ("the OAuth client's requests; what needs a store is ours", ("connections/*",)),
     "cryptography": (
         "keys and ciphers in the vault; password hashes beside the people; the sandbox signs ID tokens",
@@ -111,6 +112,10 @@ def test_every_row_of_the_table_is_used() -> None:
 
 def test_every_declared_dependency_has_a_row() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {line.split(">")[0].split("=")[0].strip() for line in project["dependencies"]}
+    lines = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    declared = {line.split(">")[0].split("=")[0].strip() for line in lines}
     imported = {name.replace("_", "-") for name in set(LIBRARIES) - set(PART_OF)}
     assert declared == imported | set(NEVER_IMPORTED)

@@ -81,7 +81,9 @@ async def test_a_token_for_one_endpoint_opens_no_other(here: Town, ana: Person) 
         agent = await here.house.agents.named(tx, "triage")
         session = await here.house.sessions.start_token(tx, ana.principal, agent.id, 60_000)
     ground = here.house.ground
-    narrow = Tokens(ground.store, ground.keys, ground.clock, here.url, f"{here.url}/mcp/readers").mint(session)
+    narrow = Tokens(ground.store, ground.keys, ground.clock, here.url, f"{here.url}/mcp/readers").mint(
+        session
+    )
     for at, status in (("/mcp/readers", 200), ("/mcp", 401), ("/mcp/flat", 401)):
         async with here.wire(narrow, at=at) as wire:
             reply = await wire.post(wire.body("tools/list", {}), wire.headers("tools/list"))

@@ -135,13 +135,16 @@ def _link(answer: Json) -> str | None:
 
 
 @asynccontextmanager
-async def truth(home: Path, seed: int = 11) -> AsyncIterator[Truth]:
-    """Settle in `home`, which is not there yet. When the block ends the servers stop, not the sandbox."""
+async def truth(home: Path, seed: int = 11, *, more: str = "") -> AsyncIterator[Truth]:
+    """Settle in `home`, which is not there yet. When the block ends the servers stop, not the sandbox.
+
+    `more` are further lines of its settings.
+    """
     providers, chance = Sandbox(SystemClock()), Random(seed)
     for name in PROVIDERS.values():
         providers.providers[name].change(lifetime=LIFETIME)
     async with sandbox.running(providers) as base_url:
-        _write_settings(home, base_url)
+        _write_settings(home, base_url, more)
         people, agents, tokens = await _moved_in(home, providers)
         async with fleet(home, SERVERS) as ports:
             balancer = Balancer(ports, chance)
@@ -152,10 +155,10 @@ async def truth(home: Path, seed: int = 11) -> AsyncIterator[Truth]:
                 )
 
 
-def _write_settings(home: Path, base_url: str) -> None:
+def _write_settings(home: Path, base_url: str, more: str) -> None:
     home.mkdir(mode=0o700)
     table = "".join(f'"{origin}" = "{target}"\n' for origin, target in hosts(base_url).items())
-    (home / FILE).write_text(f'public_url = "{PUBLIC}"\n{NOTES}\n[hosts]\n{table}')
+    (home / FILE).write_text(f'public_url = "{PUBLIC}"\n{NOTES}\n{more}\n[hosts]\n{table}')
     (home / FILE).chmod(0o600)
 
 

@@ -45,7 +45,7 @@ async def examined() -> list[Check]:
     ]
     if any(check.level == "fail" for check in outside):
         return outside
-    if not settings.store_file.exists():
+    if settings.store is None and not settings.store_file.exists():
         none_yet = Check("warn", "store", "there is none yet", "`valetkey serve` makes one, with its key")
         return [*outside, none_yet, _port(settings.public_url)]
     return outside + await _inside(settings)
@@ -94,10 +94,10 @@ async def _inside(settings: Settings) -> list[Check]:
 
 
 async def _integrity(house: House) -> Check:
-    row = await house.ground.store.one("PRAGMA quick_check(1)")
-    if row and row["quick_check"] == "ok":
-        return Check("ok", "store", f"{house.ground.settings.store_file} is sound")
-    found = row["quick_check"] if row else "it does not answer"
+    settings = house.ground.settings
+    found = await house.ground.store.damage()
+    if found is None:
+        return Check("ok", "store", f"{'the database' if settings.store else settings.store_file} is sound")
     return Check("fail", "store", f"damaged: {found}", "stop the server and restore a backup")
 
 
@@ -106,7 +106,7 @@ async def _clock(house: House) -> Check:
     ground, settings = house.ground, house.ground.settings
     row = await ground.store.one("SELECT MAX(at) AS at FROM audit")
     files = (settings.home / FILE, settings.key_file, settings.store_file)
-    changed = [file.stat().st_mtime_ns // 1_000_000 for file in files]
+    changed = [file.stat().st_mtime_ns // 1_000_000 for file in files if file.exists()]
     ahead = max([*changed, (row and row["at"]) or 0]) - ground.clock.now()
     if ahead <= _SKEW:
         return Check("ok", "clock", "not before anything that was written here")

@@ -62,7 +62,7 @@ def _listen_now(chosen: "Settings", host: str, port: int) -> socket | None:
     try:
         return listen(host, port)
     except SettingsError:
-        if not chosen.store_file.exists():  # nobody else runs on this home
+        if chosen.store is None and not chosen.store_file.exists():  # nobody else runs on this home
             raise
         return None
 

@@ -15,6 +15,7 @@ from valetkey.settings.values import (
     Origin,
     Proxy,
     PublicUrl,
+    StoreUrl,
     Table,
 )
 
@@ -41,6 +42,7 @@ class Settings(Table):
 
     home: Path = Field(exclude=True)
     public_url: PublicUrl | None = None
+    store: StoreUrl | None = Field(default=None, repr=False)  # may hold a password
     allowed_hosts: tuple[Authority, ...] = ()
     callback_port: int = Field(8917, ge=1, le=65535)
     manifests: tuple[Path, ...] = ()
@@ -59,7 +61,7 @@ class Settings(Table):
 
     @property
     def store_file(self) -> Path:
-        """Where the embedded store is: `store.db` in the home."""
+        """Where the embedded store is, unless `store` names a database: `store.db` in the home."""
         return self.home / "store.db"
 
 

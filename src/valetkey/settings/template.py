@@ -11,6 +11,10 @@ TEMPLATE = """\
 # Names under which requests may arrive, besides public_url's own.
 # allowed_hosts = ["valetkey.internal:8080"]
 
+# A PostgreSQL database instead of the embedded store, for servers on several machines:
+# pip install 'valetkey[postgres]', and the same key file on each of them.
+# store = "postgresql://valetkey:password@db.internal/valetkey"
+
 # Where a server over stdio shows its pages while nobody runs `valetkey serve`.
 # callback_port = 8917
 

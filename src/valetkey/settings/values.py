@@ -75,12 +75,21 @@ def _proxy(text: str) -> str:
     return text
 
 
+def _store(text: str) -> str:
+    if urlsplit(text).scheme not in {"postgresql", "postgres"}:
+        raise ValueError(
+            "has to be the URL of a database such as `postgresql://valetkey@db.internal/valetkey`"
+        )
+    return text
+
+
 def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
         raise ValueError("is part of a URL: use a-z, 0-9 and dashes (63 at most)")
     return text
 
 
+StoreUrl = Annotated[str, AfterValidator(_store)]
 Authority = Annotated[str, AfterValidator(_authority)]
 Origin = Annotated[str, AfterValidator(_origin)]
 LoopbackOrigin = Annotated[str, AfterValidator(_loopback_origin)]

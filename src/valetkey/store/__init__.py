@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from valetkey.model import Clock
+
 Row = Mapping[str, Any]
 Value = str | int | bytes | None
 
@@ -48,6 +50,15 @@ class Store(Reads, Protocol):
         `durable=False` may lose the transaction to a power cut, never to a killed process.
         Raises StoreError when the store is full, read-only or corrupt; then nothing was written.
         """
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that everybody on this store goes by: leases, sessions and grants end by one time."""
+        ...
+
+    async def damage(self) -> str | None:
+        """Look the store over and say what is wrong with it, None for nothing. This may take a while."""
         ...
 
     async def erase_deleted(self) -> bool:

@@ -17,6 +17,7 @@ import aiosqlite
 import anyio
 
 from valetkey.errors import StoreError
+from valetkey.model import Clock, SystemClock
 from valetkey.store import Row, Transaction, Value
 from valetkey.store.migrations import migrate
 
@@ -225,6 +226,15 @@ class SqliteStore(_InThread):
         with anyio.CancelScope(shield=True):  # the thread would go on and begin what nobody ends
             await self._writing.run("BEGIN IMMEDIATE")
         return self._writing
+
+    @property
+    def clock(self) -> Clock:
+        return SystemClock()  # whoever is on this store is on this machine
+
+    async def damage(self) -> str | None:
+        row = await self.one("PRAGMA quick_check(1)")
+        found = row["quick_check"] if row else "it does not answer"
+        return None if found == "ok" else found
 
     async def erase_deleted(self) -> bool:
         """Fold the write-ahead log into the file, so that no deleted secret stays on disk in it.

@@ -1,0 +1,210 @@
+"""The store for many machines: PostgreSQL through asyncpg, in the same SQL as the embedded one.
+
+It knows connections, transactions and errors; the tables are in `migrations/`, the queries in the rooms.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import asyncpg
+
+from valetkey.errors import StoreError
+from valetkey.store import Row, Transaction, Value
+from valetkey.store.migrations import migrate
+
+if TYPE_CHECKING:  # neither takes its parameter when the program runs
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+_WRITERS = 0x76616C65746B6579
+"""The advisory lock that a write transaction holds until it ends ("valetkey", in ASCII).
+
+The rooms read and then write, and count on nobody coming between, as it is with SQLite. It is the
+transaction's own, so that a pool in front (pgbouncer) may hand connections about.
+"""
+
+_BEGIN = """
+SELECT pg_advisory_xact_lock($1), (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"""
+_SET_BACK = 1_000
+"""Milliseconds: a clock that is this far behind itself was set, and not slow to answer."""
+_MOST = 10
+_SECONDS = 30
+
+
+class _Asked:
+    """Queries over one connection."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        with _told():
+            return list(await self._connection.fetch(sql, *values))  # type: ignore[arg-type]  # a Record is a mapping in all but name
+
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        return await self.all(sql, *values)
+
+    async def one(self, sql: str, *values: Value) -> Row | None:
+        with _told():
+            return await self._connection.fetchrow(sql, *values)  # type: ignore[return-value]  # as in `all`
+
+    async def run(self, sql: str, *values: Value) -> int:
+        with _told():
+            status: str = await self._connection.execute(sql, *values)
+        changed = re.fullmatch(r"(?:INSERT 0|UPDATE|DELETE) (\d+)", status)
+        return int(changed[1]) if changed else 0
+
+    async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        with _told():
+            await self._connection.executemany(sql, list(rows))
+
+
+class DatabaseClock:
+    """The database's clock, as every write transaction tells it; in between this machine counts on.
+
+    So that machines whose clocks differ agree on when a lease ends. It is behind by the time that the
+    answer took, at most: an answer that took less corrects it.
+    """
+
+    def __init__(self, ticks: Callable[[], int] = time.monotonic_ns) -> None:
+        self._ticks, self._ahead = ticks, 0
+
+    def now(self) -> int:
+        return self._ahead + self._ticks() // 1_000_000
+
+    def heard(self, now: int) -> None:
+        """Take in what the database said just now, epoch milliseconds."""
+        ahead = now - self._ticks() // 1_000_000
+        if ahead > self._ahead or self._ahead - ahead > _SET_BACK:
+            self._ahead = ahead
+
+
+class PostgresStore:
+    """A store in a PostgreSQL database. Open it with `PostgresStore.open(url)`; close it with `aclose()`."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool, self.clock = pool, DatabaseClock()
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect to `url` (`postgresql://…`) and migrate the database.
+
+        Raises StoreError: it cannot be reached or used, or is newer than this program.
+        """
+        with _told():
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=_MOST,
+                command_timeout=_SECONDS,
+                server_settings={
+                    "application_name": "valetkey",
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+            )
+        store = cls(pool)
+        try:
+            async with store.transaction() as tx:
+                await migrate(tx)
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    async def all(self, sql: str, *values: Value) -> list[Row]:
+        async with self._connected() as connection:
+            return await _Asked(connection).all(sql, *values)
+
+    async def few(self, sql: str, *values: Value) -> list[Row]:
+        return await self.all(sql, *values)
+
+    async def one(self, sql: str, *values: Value) -> Row | None:
+        async with self._connected() as connection:
+            return await _Asked(connection).one(sql, *values)
+
+    @asynccontextmanager
+    async def transaction(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
+        async with self._connected() as connection:
+            tx, begun = _Asked(connection), connection.transaction()
+            with _told():
+                await begun.start()
+            try:
+                began = await tx.one(_BEGIN, _WRITERS)
+                self.clock.heard(began["now"] if began else 0)
+                if not durable:
+                    await tx.run("SET LOCAL synchronous_commit = off")
+                yield tx
+                with anyio.CancelScope(shield=True), _told():  # a commit begun is never abandoned half known
+                    await begun.commit()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await _undone(connection, begun)
+                raise
+
+    async def damage(self) -> str | None:
+        row = await self.one("SELECT pg_is_in_recovery() AS standby")
+        return "it is a standby, which takes no writes" if row and row["standby"] else None
+
+    async def erase_deleted(self) -> bool:
+        """Give the room of deleted rows back. Sealed as they are, their bytes stay in the database's log."""
+        async with self._connected() as connection:
+            await _Asked(connection).run("VACUUM sealed")
+        return True
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._pool.close()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator["Connection"]:
+        with _told():
+            connection = await self._pool.acquire(timeout=_SECONDS)
+        try:
+            yield connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._pool.release(connection)
+
+
+async def _undone(connection: "Connection", begun: asyncpg.transaction.Transaction) -> None:
+    """Roll back, where there is still somebody to tell."""
+    if not connection.is_closed() and connection.is_in_transaction():
+        with _told():
+            await begun.rollback()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn PostgreSQL's errors into sentences for the operator; programming errors pass unchanged."""
+    try:
+        yield
+    except (OSError, asyncpg.InterfaceError) as error:  # which TimeoutError is
+        raise StoreError(
+            f"the database cannot be reached ({type(error).__name__}); nothing was written"
+        ) from None
+    except asyncpg.PostgresError as error:
+        advice = _WHAT_TO_DO.get(error.sqlstate or "") or _WHAT_TO_DO.get((error.sqlstate or "")[:2])
+        if advice is None:
+            raise
+        raise StoreError(f"the database: {advice} ({error.sqlstate})") from None
+
+
+_WHAT_TO_DO = {
+    "08": "the connection was lost; it is made again by itself",
+    "28": "it does not let us in; check name and password in the store's URL",
+    "3D000": "there is no such database; create it",
+    "42501": "this account may not use the tables; it has to own them",
+    "53100": "its disk is full; make room, nothing was written",
+    "53300": "it takes no more connections; raise max_connections, or put a pool in front",
+    "25006": "it is read-only; the store's URL has to name the primary",
+    "57P": "it is shutting down or starting; the connection is made again by itself",
+    "57P01": "it is shutting down; the connection is made again by itself",
+    "57P02": "it crashed; the connection is made again by itself",
+    "57P03": "it is starting; the connection is made again by itself",
+    "57014": "a statement took too long and was given up",
+    "XX": "it reports damage; look at its log",
+}
