@@ -119,7 +119,7 @@ def _list(item: dict[str, Json]) -> dict[str, Json]:
 
 
 _TEXT = {"type": "string"}
-_MAYBE = {"type": ["string", "null"]}
+_MAYBE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 _CONNECTED = _object(state=_TEXT, tools=_list(_TEXT), next=_TEXT)
 _ACCOUNTS = _object(
     accounts=_list(

@@ -9,6 +9,7 @@ from valetkey.manifest.arguments import Arguments
 from valetkey.manifest.connector import Connector, Hook, Step, Tool
 from valetkey.manifest.outputs import output_schema
 from valetkey.manifest.paging import Pager
+from valetkey.manifest.portable import portable
 from valetkey.manifest.replies import Replies
 from valetkey.manifest.requests import parse_request
 from valetkey.manifest.results import Results
@@ -65,7 +66,7 @@ def _tool(connector: Connector, name: str, table: schema_tools.Tool, hooks: Mapp
         scopes=frozenset(table.scopes),
         labels=frozenset(table.labels),
         sensitive=frozenset(table.sensitive),
-        output_schema=output,
+        output_schema=portable(output),
         steps=tuple(_steps(connector, table, paging)),
         single=table.request is not None,
         hook=hooks[table.hook] if table.hook else None,

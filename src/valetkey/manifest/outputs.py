@@ -1,4 +1,4 @@
-"""The `outputSchema` of a tool: what its manifest says of the result, wrapped and ready to be published."""
+"""The `outputSchema` of a tool: what its manifest says of the result, wrapped."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _NOTE = {"type": "string", "description": "What was left out, and how to ask for
 
 
 def output_schema(table: dict[str, Json], *, paged: bool) -> dict[str, Json]:
-    """Return the published schema: of a paged tool `table` describes one item, else the whole result.
+    """Return the whole schema: of a paged tool `table` describes one item, else the whole result.
 
     Every result may carry a `note`, where something had to be left out.
     """
