@@ -67,8 +67,8 @@ async def records(
     where, values = _conditions(principal, actor, since)
     found: list[AuditRecord] = []
     before = _END
-    while len(found) < limit and (rows := await db.all(_firsts(where), before, *values)):
-        batch = await _joined(db, vault, rows)
+    while len(found) < limit and (rows := await db.all(firsts(where), before, *values)):
+        batch = await joined(db, vault, rows)
         found += [record for record in batch if _matches(record, tool, outcome)]
         before = rows[-1]["seq"]
     return found[:limit]
@@ -90,7 +90,7 @@ def _matches(record: AuditRecord, tool: str | None, outcome: str | None) -> bool
     return (tool is None or fnmatchcase(record.tool or "", tool)) and outcome in {None, record.outcome}
 
 
-async def _joined(db: Reads, vault: Vault, rows: Sequence[Row]) -> list[AuditRecord]:
+async def joined(db: Reads, vault: Vault, rows: Sequence[Row]) -> list[AuditRecord]:
     """The records that begin with these rows: each call's later events come with it."""
     calls = [row["call"] for row in rows if row["call"] is not None]
     later = await db.all(_of_calls(len(calls)), *calls) if calls else []
@@ -187,7 +187,7 @@ _END = 2**63 - 1
 _COLUMNS = f"SELECT a.seq, a.id, a.call, a.core, {PERSONAL} FROM audit a {JOIN_PERSONAL}"  # noqa: S608 - constants
 
 
-def _firsts(where: str) -> str:
+def firsts(where: str) -> str:
     """The first event of each call, and every event of no call, from $1 downwards."""
     return f"""
         {_COLUMNS} WHERE a.seq < $1{where} AND NOT EXISTS (

@@ -11,7 +11,7 @@ from valetkey.errors import UsageError
 from valetkey.grants import rows
 from valetkey.grants.changing import extended, narrowed
 from valetkey.grants.deciding import allowing, hidden
-from valetkey.grants.terms import KEEP, LASTS, USES, Given, Less, More
+from valetkey.grants.terms import KEEP, LASTS, USES, Given, Less, More, Terms
 from valetkey.manifest import Tool
 from valetkey.model import Clock, Grant, Ids, Json, Principal
 from valetkey.store import Reads, Store, Transaction
@@ -177,4 +177,4 @@ class Grants:
         return self._clock.now(), principal.issuer, principal.subject
 
 
-__all__ = ["KEEP", "LASTS", "USES", "Given", "Grants", "Less", "More"]
+__all__ = ["KEEP", "LASTS", "USES", "Given", "Grants", "Less", "More", "Terms"]

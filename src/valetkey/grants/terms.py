@@ -28,6 +28,17 @@ KEEP: Literal[Keep.KEEP] = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """For how long (milliseconds, None: until revoked), how often (None: any number), and whether also
+    while the person is away.
+    """
+
+    lasts: int | None
+    uses: int | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What a person decided on a page: tools they allowed, tools they refused, and on what terms.
 

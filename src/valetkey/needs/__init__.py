@@ -9,6 +9,7 @@ from valetkey.needs.met import Found, Met, Needs
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.pasted import PastedSecrets
 from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.needs.stopping import Stopping
 from valetkey.needs.trips import Trips
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PastedSecrets",
     "Reading",
     "Requests",
+    "Stopping",
     "Trips",
     "Waiting",
 ]

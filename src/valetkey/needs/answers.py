@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from valetkey.connections import Connections, Params, Typed
 from valetkey.errors import PageError
-from valetkey.grants import LASTS, Grants
+from valetkey.grants import LASTS, USES, Given, Grants, Terms
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.pasted import PastedSecrets
 from valetkey.needs.requests import AccessRequest, Requests
@@ -19,13 +19,13 @@ from valetkey.store import Store, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was ticked, and typed and picked by connector.
+    """What was ticked, on what terms, and what was typed and picked by connector.
 
-    `lasts` is in milliseconds, None: until it is revoked; `accounts` are connections, or ANOTHER.
+    `tools` are entries of a grant; `accounts` are connections, or ANOTHER.
     """
 
     tools: frozenset[str]
-    lasts: int | None
+    terms: Terms
     accounts: Mapping[str, str] = field(default_factory=dict)
     typed: Mapping[str, Typed] = field(default_factory=dict)
 
@@ -49,8 +49,8 @@ class _Ticked:
     def name(self) -> str:
         return self.part.connector.name
 
-    def errand(self, lasts: int | None) -> Errand:
-        return Errand(self.name, self.tools, self.part.about.id if self.part.about else None, lasts)
+    def errand(self, terms: Terms) -> Errand:
+        return Errand(self.name, self.tools, self.part.about.id if self.part.about else None, terms)
 
     @property
     def pasted(self) -> bool:
@@ -95,10 +95,10 @@ class Answers:
                 await self._trips.client(one.part, one.tools)
         pasted, at_hand = [one for one in ticked if one.pasted], [one for one in ticked if one.at_hand]
         tried = await self._pasted.tried(request, [one.part.connector for one in pasted], choice.typed)
-        trips = [one.errand(choice.lasts) for one in ticked if one.trip]
+        trips = [one.errand(choice.terms) for one in ticked if one.trip]
         async with self._store.transaction() as tx:
             for secret, one in zip(tried, pasted, strict=True):
-                rides = luggage([one.errand(choice.lasts), *trips])
+                rides = luggage([one.errand(choice.terms), *trips])
                 await self._connections.pasting.keep(tx, secret, request.principal, request.id, rides)
             met = await self._give(tx, request, at_hand, choice)
         if met:
@@ -130,8 +130,8 @@ class Answers:
         async with self._store.transaction() as tx:
             met = await self._requests.answered(tx, request, [errand.connector])
             connection = await self._connections.connecting.settle(tx, waiting.connection, errand.about)
-            given = part.given(errand.tools, errand.lasts)
-            await self._grants.give(tx, request.principal, request.actor, [connection.id], given)
+            given = part.given(errand.tools, errand.terms)
+            await self._give_on(tx, request, connection.id, given)
         if met:
             self._requests.announce(request)
         return await self._onward(request, browser, then)
@@ -145,7 +145,7 @@ class Answers:
         parts = await self._parts.left(request, choice.accounts)
         ticked = [_Ticked(part, part.ticked(choice.tools)) for part in parts]
         offered = {tool for one in ticked for tool in one.tools}
-        if not choice.tools or choice.tools != offered or choice.lasts not in LASTS.values():
+        if not choice.tools or choice.tools != offered or not _offered(choice.terms):
             raise PageError(400, "Choose again", "Tick at least one tool, and pick for how long.")
         return ticked
 
@@ -158,9 +158,14 @@ class Answers:
         """
         for one in ticked:
             if one.tools and one.part.about:
-                given = one.part.given(one.tools, choice.lasts)
-                await self._grants.give(tx, request.principal, request.actor, [one.part.about.id], given)
+                given = one.part.given(one.tools, choice.terms)
+                await self._give_on(tx, request, one.part.about.id, given)
         return await self._requests.answered(tx, request, [one.name for one in ticked])
+
+    async def _give_on(self, tx: Transaction, request: AccessRequest, connection: str, given: Given) -> None:
+        """Give the agent that asks what was ticked; where its person asks, nobody is given anything."""
+        if not request.own:
+            await self._grants.give(tx, request.principal, request.actor, [connection], given)
 
     async def _onward(self, request: AccessRequest, browser: Session, then: Sequence[Errand]) -> Next:
         """After one connection the next one that waits, then the trips that remain."""
@@ -169,3 +174,7 @@ class Answers:
             return Next(confirm=True)
         trips = [errand for errand in then if errand.connector in now.left]
         return Next(await self._trips.begin(now, browser, trips)) if trips else Next()
+
+
+def _offered(terms: Terms) -> bool:
+    return terms.lasts in LASTS.values() and terms.uses in USES.values()

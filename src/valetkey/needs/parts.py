@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from valetkey.connections import Confirming, Connections
 from valetkey.errors import CallError, PageError
-from valetkey.grants import Given
+from valetkey.grants import Given, Terms
+from valetkey.grants.entries import fewest, names, reads, whole
 from valetkey.manifest import Catalog, Connector, Tool
 from valetkey.manifest.schema_auth import Pasted
 from valetkey.model import Connection, ConnectionState, Outcome
@@ -39,14 +40,24 @@ class Part:
         others = (tool for tool in self.connector.tools.values() if tool not in self.asked)
         return sorted(others, key=lambda tool: (tool.effect, tool.name))
 
-    def ticked(self, tools: Collection[str]) -> list[str]:
-        """Those of the names that are tools of this connector."""
-        return sorted(tool.name for tool in self.connector.tools.values() if tool.name in tools)
+    @property
+    def wide(self) -> tuple[str, str]:
+        """The entries for more than one tool of the connector: all that reads, all but what destroys."""
+        return reads(self.connector.name), whole(self.connector.name)
 
-    def given(self, tools: Iterable[str], lasts: int | None) -> Given:
+    def ticked(self, entries: Collection[str]) -> list[str]:
+        """Those of the entries that are about this connector: names of its tools, and the wide ones."""
+        return sorted({*self.wide, *(tool.name for tool in self.connector.tools.values())} & set(entries))
+
+    def named(self, entries: Collection[str]) -> list[Tool]:
+        """The tools that entries name."""
+        return [tool for tool in self.connector.tools.values() if names(entries, tool)]
+
+    def given(self, entries: Collection[str], terms: Terms) -> Given:
         """What a person gives who ticks these: asked for and not ticked is refused."""
-        ticked = frozenset(tools)
-        return Given(ticked, frozenset(tool.name for tool in self.asked) - ticked, lasts)
+        refused = {tool.name for tool in self.asked} - {tool.name for tool in self.named(entries)}
+        least = fewest(entries, self.connector.tools.values())
+        return Given(least, frozenset(refused), terms.lasts, terms.uses, terms.offline)
 
     @property
     def trip(self) -> bool:
@@ -58,23 +69,21 @@ class Part:
         """The secret that is needed; None where there is one already, or none is pasted."""
         return self.connector.pasted if self.about is None or self.ended else None
 
-    def connects(self, tools: Collection[str]) -> bool:
-        """Whether the connection has to be made or renewed before an agent can use these tools."""
+    def connects(self, entries: Collection[str]) -> bool:
+        """Whether the connection has to be made or renewed before an agent can use what they name."""
         if self.about is None or self.ended:
             return True
         if self.connector.pasted:
             return False
-        return not self._needed(tools) <= self.connector.satisfied(self.about.scopes)
+        return not self._needed(entries) <= self.connector.satisfied(self.about.scopes)
 
-    def to_ask(self, tools: Collection[str]) -> frozenset[str]:
-        """The scopes to ask the provider for: the tools', and those that the connection to be renewed has."""
+    def to_ask(self, entries: Collection[str]) -> frozenset[str]:
+        """The scopes to ask the provider for: what is named needs, and what the connection to renew has."""
         kept = self.about.scopes if self.about else frozenset()
-        return self.connector.to_ask(self._needed(tools) | kept)
+        return self.connector.to_ask(self._needed(entries) | kept)
 
-    def _needed(self, tools: Collection[str]) -> frozenset[str]:
-        return frozenset(
-            s for tool in self.connector.tools.values() if tool.name in tools for s in tool.scopes
-        )
+    def _needed(self, entries: Collection[str]) -> frozenset[str]:
+        return frozenset(scope for tool in self.named(entries) for scope in tool.scopes)
 
 
 class Parts:

@@ -1,12 +1,6 @@
-"""Access requests: what one caller still needs from a person, as one row and one link.
+"""Access requests: what one caller still needs from a person, as one row and one link."""
 
-The link's handle is a look-up key with an HMAC, not a credential: the page behind it asks who is there.
-"""
-
-import base64
-import binascii
 import hashlib
-import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,8 +10,9 @@ import anyio
 from valetkey.audit import Audit
 from valetkey.errors import CallError, PageError
 from valetkey.model import DAY, MINUTE, Actor, AuditEvent, Caller, Clock, Ids, Json, Outcome, Principal
+from valetkey.needs.handles import PREFIX, Handles
 from valetkey.store import Reads, Row, Store, Transaction
-from valetkey.vault import KeyRing, Purpose
+from valetkey.vault import KeyRing
 
 LASTS = 10 * MINUTE
 MOST_OPEN, MOST_OF_ONE = 50, 10
@@ -32,8 +27,9 @@ MOST_AHEAD = 5
 ANOTHER = "another"
 """In place of a connection: one more account, beside those that are connected."""
 
-_PREFIX = "req_"
-_MAC = 16
+OWN = "own"
+"""In place of an actor: the person asks for themselves. No agent has that id, and none is given anything."""
+
 _POLL = 0.2
 
 
@@ -62,6 +58,16 @@ class AccessRequest:
         if self.state != "open":
             text = "This request was answered already, or its time is over."
             raise PageError(409, "Too late", text)
+
+    @property
+    def own(self) -> bool:
+        """Whether its person began it, and no agent did."""
+        return self.actor == OWN
+
+    @property
+    def by(self) -> Actor | None:
+        """The agent that asks, if one does."""
+        return None if self.own else Actor(self.actor)
 
     @property
     def left(self) -> dict[str, list[str]]:
@@ -96,7 +102,7 @@ class Requests:
     def __init__(
         self, store: Store, keys: KeyRing, audit: Audit, ids: Ids, clock: Clock, public_url: str
     ) -> None:
-        self._store, self._keys, self._audit = store, keys, audit
+        self._store, self._handles, self._audit = store, Handles(keys), audit
         self._ids, self._clock, self._public_url = ids, clock, public_url
         self._settled: dict[str, anyio.Event] = {}
 
@@ -117,9 +123,25 @@ class Requests:
         need = _Need(tools, Outcome.NOT_GRANTED, offline=offline, lasts=LASTS_AHEAD)
         return await self._find_or_make(caller, need)
 
+    async def by_person(
+        self, principal: Principal, tools: tuple[str, ...], outcome: Outcome, connection: str | None
+    ) -> AccessRequest:
+        """Return the open request with which a person connects an account for no agent yet.
+
+        Raises CallError `rate_limited` as `find_or_make` does.
+        """
+        themselves = Caller(principal, Actor(OWN), session="")
+        return await self._find_or_make(themselves, _Need(tools, outcome, connection))
+
+    async def open_for(self, db: Reads, principal: Principal) -> list[AccessRequest]:
+        """Return what agents wait for a person to decide, oldest first."""
+        sql = f"{_REQUESTS} WHERE issuer = $1 AND subject = $2 AND state = 'open' AND until > $3"
+        rows = await db.all(f"{sql} ORDER BY id", principal.issuer, principal.subject, self._clock.now())
+        return [request for row in rows if not (request := _request(row)).own]
+
     async def by_handle(self, handle: str) -> AccessRequest:
         """Return the request of a link. Raises PageError 404 for anything but a handle made here."""
-        request_id = self._opened(handle)
+        request_id = self._handles.opened(handle)
         row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id) if request_id else None
         if row is None:
             raise PageError(404, "There is nothing here", "This link is not one of ours, or it is damaged.")
@@ -163,9 +185,7 @@ class Requests:
         return await self._store.one(sql, self._clock.now()) is not None
 
     def handle(self, request: AccessRequest) -> str:
-        """Return base64url(id | HMAC): 43 characters that say nothing about anybody."""
-        raw = bytes.fromhex(request.id.removeprefix(_PREFIX))
-        return base64.urlsafe_b64encode(raw + self._mac(raw)).decode().rstrip("=")
+        return self._handles.of(request.id)
 
     def link(self, request: AccessRequest) -> str:
         return f"{self._public_url}/connect/{self.handle(request)}"
@@ -177,11 +197,9 @@ class Requests:
         )
         if not changed:
             raise PageError(409, "Already answered", "This request was answered already.")
-        actor = Actor(request.actor)
         facts = {"request": request.id, "tools": list(request.tools)}
-        await self._audit.append(
-            tx, AuditEvent(f"request.{state}", "person", request.principal, actor, facts)
-        )
+        event = AuditEvent(f"request.{state}", "person", request.principal, request.by, facts)
+        await self._audit.append(tx, event)
 
     async def answered(self, tx: Transaction, request: AccessRequest, connectors: Iterable[str]) -> bool:
         """Mark what a request asks of some connectors as answered; whether that was the last of it.
@@ -234,7 +252,7 @@ class Requests:
     async def _make(self, tx: Transaction, caller: Caller, need: _Need) -> AccessRequest:
         principal, actor, now = caller.principal, caller.actor, self._clock.now()
         new = AccessRequest(
-            id=self._ids.new("req"),
+            id=self._ids.new(PREFIX),
             principal=principal,
             actor=actor.client,
             outcome=need.outcome,
@@ -250,7 +268,8 @@ class Requests:
         facts: dict[str, Json] = {"request": new.id, "tools": list(need.tools), "outcome": need.outcome}
         if need.offline:
             facts["offline"] = True
-        await self._audit.append(tx, AuditEvent("request.made", "agent", principal, actor, facts))
+        by = "person" if new.own else "agent"
+        await self._audit.append(tx, AuditEvent("request.made", by, principal, new.by, facts))
         return new
 
     async def _refuse_flood(self, db: Reads, caller: Caller, need: _Need) -> None:
@@ -272,17 +291,6 @@ class Requests:
     def _dated(self, request: AccessRequest) -> AccessRequest:
         late = request.state == "open" and request.until <= self._clock.now()
         return replace(request, state="expired") if late else request
-
-    def _opened(self, handle: str) -> str | None:
-        try:
-            raw = base64.b64decode(handle + "=", altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        good = len(raw) == 16 + _MAC and hmac.compare_digest(self._mac(raw[:16]), raw[16:])
-        return _PREFIX + raw[:16].hex() if good else None
-
-    def _mac(self, raw: bytes) -> bytes:
-        return bytes.fromhex(self._keys.server(Purpose.LINK).digest(f"request {raw.hex()}"))[:_MAC]
 
 
 def _request(row: Row) -> AccessRequest:

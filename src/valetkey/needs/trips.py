@@ -7,6 +7,7 @@ from valetkey.audit import Audit
 from valetkey.connections import Connections, Params, Trip, TurnedAway
 from valetkey.egress import Egress
 from valetkey.errors import CallError, PageError
+from valetkey.grants import Terms
 from valetkey.manifest import Catalog
 from valetkey.model import AuditEvent, Json, Registration
 from valetkey.needs.parts import Part, Parts
@@ -17,15 +18,15 @@ from valetkey.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a new connection is for: the tools to give once it is confirmed.
+    """What a new connection is for: the tools to give once it is confirmed, and on what terms.
 
-    `about` is the connection it is to renew, if any; `lasts` is in milliseconds, None: until it is revoked.
+    `tools` are entries of a grant; `about` is the connection it is to renew, if any.
     """
 
     connector: str
     tools: list[str]
     about: str | None
-    lasts: int | None
+    terms: Terms
 
 
 def luggage(errands: Sequence[Errand]) -> dict[str, Json]:
@@ -35,7 +36,7 @@ def luggage(errands: Sequence[Errand]) -> dict[str, Json]:
 
 def errands(luggage: Json) -> list[Errand]:
     """Return what rode along."""
-    return [Errand(**errand) for errand in luggage["errands"]]
+    return [Errand(**{**errand, "terms": Terms(**errand["terms"])}) for errand in luggage["errands"]]
 
 
 class Trips:
