@@ -1,10 +1,12 @@
-"""Built-in providers for the demo, the tests and contributors: Google, GitHub, Slack, and four of no company.
+"""Built-in providers for the demo, the tests and contributors: big ones, some of no company, two issuers.
 
 They are the oracle for our own OAuth client, so they share no code with it.
 """
 
 from valetkey.sandbox.github import EIGHT_HOURS, GITHUB_CLIENT
 from valetkey.sandbox.google import GOOGLE_CLIENT
+from valetkey.sandbox.issuer import PAGES as CORP_CLIENT
+from valetkey.sandbox.issuer import Issuer
 from valetkey.sandbox.ledger import Refused
 from valetkey.sandbox.pasted import KEYS, LOGINS, TOKENS
 from valetkey.sandbox.people import ANA, BEN, CAROL, PEOPLE, Person
@@ -19,6 +21,7 @@ __all__ = [
     "ANA",
     "BEN",
     "CAROL",
+    "CORP_CLIENT",
     "EIGHT_HOURS",
     "GITHUB_CLIENT",
     "GOOGLE_CLIENT",
@@ -29,6 +32,7 @@ __all__ = [
     "STRICT_CLIENT",
     "TOKENS",
     "Client",
+    "Issuer",
     "Person",
     "Provider",
     "Refused",

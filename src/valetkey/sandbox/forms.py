@@ -44,14 +44,19 @@ def _parsed(raw: bytes) -> dict[str, str]:
 
 def authenticate(request: Request, form: dict[str, str], client: Client) -> None:
     """Check the client's secret, from the header or the body, never both (RFC 6749 section 2.3)."""
+    said = claimed(request, form)
+    if form.get("client_id", said[0]) != said[0] or not is_client(said, client):
+        raise Refused("invalid_client", "no such client, or another secret", 401)
+
+
+def claimed(request: Request, form: dict[str, str]) -> tuple[str, str]:
+    """Return the client id and secret of a request, "" for what it leaves out. Raises Refused."""
     header = request.headers.get("authorization")
     if header is not None and "client_secret" in form:
         raise Refused("invalid_request", "use one way to authenticate, not two")
-    claimed = (
+    return (
         _basic(header) if header is not None else (form.get("client_id", ""), form.get("client_secret", ""))
     )
-    if form.get("client_id", claimed[0]) != claimed[0] or not _is_client(claimed, client):
-        raise Refused("invalid_client", "no such client, or another secret", 401)
 
 
 def _basic(header: str) -> tuple[str, str]:
@@ -65,9 +70,10 @@ def _basic(header: str) -> tuple[str, str]:
     return unquote_plus(name), unquote_plus(secret)  # RFC 6749 section 2.3.1: urlencoded inside Basic
 
 
-def _is_client(claimed: tuple[str, str], client: Client) -> bool:
-    same_id = secrets.compare_digest(claimed[0].encode(), client.id.encode())
-    return secrets.compare_digest(claimed[1].encode(), client.secret.encode()) and same_id
+def is_client(said: tuple[str, str], client: Client) -> bool:
+    """Whether this is the client's id and secret."""
+    same_id = secrets.compare_digest(said[0].encode(), client.id.encode())
+    return secrets.compare_digest(said[1].encode(), client.secret.encode()) and same_id
 
 
 def needed(form: dict[str, str], name: str) -> str:

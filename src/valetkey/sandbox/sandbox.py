@@ -18,6 +18,8 @@ from valetkey.sandbox.github import Github
 from valetkey.sandbox.github_api import GithubApi
 from valetkey.sandbox.gmail import Gmail
 from valetkey.sandbox.google import Google
+from valetkey.sandbox.issuer import Issuer
+from valetkey.sandbox.issuer_api import IssuerApi
 from valetkey.sandbox.mailbox import Mailboxes
 from valetkey.sandbox.pasted import Pasted, basic, bearer, keyed
 from valetkey.sandbox.pasted_api import PastedApi
@@ -41,6 +43,8 @@ ORIGINS = (
     "https://keyed.example",
     "https://bearer.example",
     "https://basic.example",
+    "https://corp.example",
+    "https://partner.example",
 )
 
 
@@ -58,10 +62,11 @@ class _Data(Protocol):
 
 
 class Sandbox:
-    """Google with Gmail and Calendar, GitHub, Slack, `strict`, and three that take pasted secrets.
+    """Google with Gmail and Calendar, GitHub, Slack, `strict`, three that take pasted secrets, two issuers.
 
     `google`, `github`, `slack` and `strict` are the providers' books: rules, counters, faults, grants.
     `mailboxes`, `calendars`, `forge` and `workspace` are the people's data, `pasted` the three by name.
+    `corp` and `partner` are issuers that vouch for people.
     `base_url` is where it is served; `running` sets it.
     """
 
@@ -79,6 +84,8 @@ class Sandbox:
             made.provider.kind.name: made
             for made in (make(clock, randomness) for make in (keyed, bearer, basic))
         }
+        self.corp = Issuer("corp", "https://corp.example/acme", clock, randomness)
+        self.partner = Issuer("partner", "https://partner.example/team", clock, randomness)
         self._consents = {
             "/o/oauth2/v2/auth": google.consent,
             "/login/oauth/authorize": github.consent,
@@ -99,11 +106,14 @@ class Sandbox:
         yield SlackMessages(self.slack, self.workspace)
         yield self._notes
         yield from self._things
+        yield IssuerApi(self.corp, "/acme")
+        yield IssuerApi(self.partner, "/team")
 
     @property
     def providers(self) -> dict[str, Provider]:
         oauth = {"google": self.google, "github": self.github, "slack": self.slack, "strict": self.strict}
-        return oauth | {name: pasted.provider for name, pasted in self.pasted.items()}
+        issuers = {issuer.name: issuer.provider for issuer in (self.corp, self.partner)}
+        return oauth | issuers | {name: pasted.provider for name, pasted in self.pasted.items()}
 
     def approve(
         self, authorize_url: str, account: str, scopes: Iterable[str] | None = None, decision: str = "allow"
@@ -124,5 +134,5 @@ class Sandbox:
         for pasted in self.pasted.values():
             pasted.hand_out()
         data: tuple[_Data, ...] = (self.mailboxes, self.calendars, self.forge, self.workspace, self._notes)
-        for part in (*data, *self._things):
+        for part in (*data, *self._things, self.corp, self.partner):
             part.reset()
