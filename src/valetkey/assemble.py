@@ -13,7 +13,18 @@ from anyio.abc import TaskGroup
 
 from valetkey.audit import Audit
 from valetkey.audit.checkpoint import checkpoint
+from valetkey.authserver import AuthServer
+from valetkey.authserver.authentication import ClientAuthentication
+from valetkey.authserver.authorizations import Authorizations
+from valetkey.authserver.cimd import Documents
+from valetkey.authserver.clients import Clients
+from valetkey.authserver.codes import Codes
+from valetkey.authserver.dynamic import DynamicClients
+from valetkey.authserver.refresh_tokens import RefreshTokens
+from valetkey.authserver.rfc6749_token import PATH as TOKEN_PATH
+from valetkey.authserver.rfc7523_assertions import ClientAssertions
 from valetkey.calls.answering import Answering
+from valetkey.calls.limits import Limits
 from valetkey.calls.perform import Calls
 from valetkey.calls.policy import Policy
 from valetkey.connections import Connections, Flows, Registrations
@@ -36,7 +47,7 @@ from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness
 from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Requests, Trips
 from valetkey.pages.proof import Proof
-from valetkey.people import Accounts, Agents, Passkeys, Sessions, Tries
+from valetkey.people import Accounts, Agents, Once, Passkeys, Sessions, Tries
 from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.leases import Leases
@@ -85,6 +96,7 @@ class House:
     reading: Reading
     answers: Answers
     calls: Calls
+    authserver: AuthServer
     jobs: Jobs
 
 
@@ -160,6 +172,7 @@ def _house(ground: Ground, issuer: str) -> House:
     parts = Parts(store, ground.catalog, connections)
     accounts = Accounts(store, keys, ids, clock, ground.randomness)
     passkeys = Passkeys(store, keys, ids, clock, ground.randomness, ground.public_url)
+    authserver = _authserver(ground, tokens, agents, sessions, grants)
     answering = Answering(
         store, ground.catalog, needs, requests, connections, grants, accounts, agents, sessions
     )
@@ -177,8 +190,40 @@ def _house(ground: Ground, issuer: str) -> House:
         requests=requests,
         reading=Reading(store, ground.egress, connections, parts, agents),
         answers=_answers(ground, connections, grants, requests, parts),
-        calls=Calls(ground.catalog, audit, policy, needs, connections, ground.egress, answering),
-        jobs=Jobs(store, audit, connections, partial(sign_head, ground), clock, ground.leases),
+        calls=Calls(
+            ground.catalog,
+            audit,
+            Limits(clock, ground.settings.limits),
+            policy,
+            needs,
+            connections,
+            ground.egress,
+            answering,
+        ),
+        authserver=authserver,
+        jobs=Jobs(
+            store, audit, connections, partial(sign_head, ground), clock, ground.leases, authserver.jobs
+        ),
+    )
+
+
+def _authserver(
+    ground: Ground, tokens: Tokens, agents: Agents, sessions: Sessions, grants: Grants
+) -> AuthServer:
+    store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
+    randomness, settings = ground.randomness, ground.settings
+    audiences = frozenset({tokens.issuer, tokens.issuer + TOKEN_PATH})
+    assertions, tries = ClientAssertions(store, Once(clock), clock, audiences), Tries(store, clock)
+    private, documents = frozenset(settings.egress.allow), settings.clients.cimd == "on"
+    fetched = Documents(ground.egress, clock, private) if documents else None
+    return AuthServer(
+        clients=Clients(store, agents, fetched),
+        dynamic=DynamicClients(store, agents, sessions, grants, audit, ids, clock, randomness),
+        authorizations=Authorizations(store, clock, randomness),
+        codes=Codes(store, keys, sessions, clock, randomness),
+        refresh_tokens=RefreshTokens(store, ground.vault, audit, sessions, clock, randomness),
+        authentication=ClientAuthentication(store, agents, tries, keys, audit, clock, assertions),
+        documents=documents,
     )
 
 

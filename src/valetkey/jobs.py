@@ -5,7 +5,7 @@ what was deleted, signing the chain.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import anyio
@@ -17,6 +17,7 @@ from valetkey.model import MINUTE, SECOND, Clock
 from valetkey.store import Store
 from valetkey.store.leases import Leases
 
+Job = Callable[[], Awaitable[object]]
 _log = logging.getLogger(__name__)
 EVERY_SECONDS = 60
 CONFIRM_WITHIN = 10 * MINUTE
@@ -24,7 +25,7 @@ _LEASE = (EVERY_SECONDS + 15) * SECOND
 
 
 class Jobs:
-    """Runs the jobs of one process."""
+    """Runs the jobs of one process. `more` are those of rooms that this one does not know."""
 
     def __init__(
         self,
@@ -34,9 +35,10 @@ class Jobs:
         checkpoint: Callable[[], Awaitable[object]],
         clock: Clock,
         leases: Leases,
+        more: Sequence[Job] = (),
     ) -> None:
         self._store, self._audit, self._connections = store, audit, connections
-        self._checkpoint, self._clock, self._leases = checkpoint, clock, leases
+        self._checkpoint, self._clock, self._leases, self._more = checkpoint, clock, leases, more
 
     async def run(self) -> None:
         """Do the jobs every minute until cancelled."""
@@ -48,10 +50,11 @@ class Jobs:
         """Do each job once if this process holds the lease; one that fails does not stop the next."""
         if not await self._leases.take("jobs", _LEASE):
             return False
-        jobs: tuple[Callable[[], Awaitable[object]], ...] = (
+        jobs: tuple[Job, ...] = (
             self._audit.close_left_open,
             self._give_back_unconfirmed,
             self._connections.flows.forget_late,
+            *self._more,
             self._store.erase_deleted,  # what a revocation could not erase while somebody was reading
             self._checkpoint,
         )

@@ -148,16 +148,6 @@ async def test_no_code_can_be_read_in_the_store(desk: Desk) -> None:
     assert code not in str([dict(row) for row in await desk.store.all("SELECT * FROM codes")])
 
 
-async def test_a_session_that_nobody_fetched_ends_with_its_code(desk: Desk, clock: FakeClock) -> None:
-    code, session = await desk.code()
-    _, never = await desk.code()
-    await desk.redeem(code)
-    clock.advance(LASTS)
-    await desk.codes.forget_late()
-    assert await desk.sessions.read(session.id) == session
-    assert await desk.sessions.read(never.id) is None
-
-
 async def test_a_second_use_is_known_for_ten_minutes_more_and_then_the_code_is_forgotten(
     desk: Desk, clock: FakeClock
 ) -> None:

@@ -59,12 +59,9 @@ class Codes:
         return session
 
     async def forget_late(self) -> None:
-        """End the sessions that nobody fetched within the code's time, and forget codes long past theirs."""
-        now = self._clock.now()
+        """Forget codes that are long past their time."""
         async with self._store.transaction() as tx:
-            for row in await tx.all(_NEVER_USED, now):
-                await self._sessions.end(tx, row["session"])
-            await tx.run("DELETE FROM codes WHERE until <= $1", now - _REMEMBERED)
+            await tx.run("DELETE FROM codes WHERE until <= $1", self._clock.now() - _REMEMBERED)
 
     async def _known(self, tx: Transaction, code: str) -> Row:
         row = await tx.one(_CODE, self._digest(code))
@@ -108,4 +105,3 @@ def _refused(description: str) -> OAuthError:
 _CODE = """
 SELECT c.digest, c.session, c.redirect_uri, c.challenge, c.until, c.used, s.actor, s.resource
 FROM codes c JOIN sessions s ON s.id = c.session WHERE c.digest = $1"""
-_NEVER_USED = "SELECT session FROM codes WHERE until <= $1 AND used IS NULL"

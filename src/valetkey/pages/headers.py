@@ -36,5 +36,7 @@ def _policy(form_to: Iterable[str]) -> str:
 
 
 def _origin(url: str) -> str:
+    """The origin as a policy writes it (CSP3 2.3.1): an application's scheme alone, and that of `[::1]`."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    named = parts.scheme in {"http", "https"} and not parts.netloc.startswith("[")
+    return f"{parts.scheme}://{parts.netloc}" if named else f"{parts.scheme}:"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from valetkey.errors import UsageError
-from valetkey.model import Clock, Ids, Json, Randomness
+from valetkey.model import HOUR, Clock, Ids, Json, Randomness
 from valetkey.store import Reads, Row, Transaction
 from valetkey.vault import KeyRing, Purpose
 
@@ -116,9 +116,17 @@ class Agents:
         """Take an agent away. What it was given has to be ended first."""
         await tx.run("DELETE FROM agents WHERE id = $1", agent.id)
 
+    async def describe(self, tx: Transaction, client: Agent) -> None:
+        """Keep a client that is known by its document, or what this says now. A suspended one stays so."""
+        if await self.get(tx, client.id) is None:
+            await self.add(tx, client.id, client.name, client.kind, client.metadata)
+        sql = "UPDATE agents SET name = $1, metadata = $2 WHERE id = $3"
+        await tx.run(sql, client.name, json.dumps(dict(client.metadata)), client.id)
+
     async def seen(self, tx: Transaction, agent: Agent) -> None:
-        """Remember that an agent was here just now."""
-        await tx.run("UPDATE agents SET used = $1 WHERE id = $2", self._clock.now(), agent.id)
+        """Remember, to the hour, that an agent was here just now."""
+        sql = "UPDATE agents SET used = $1 WHERE id = $2 AND used <= $3"
+        await tx.run(sql, self._clock.now(), agent.id, self._clock.now() - HOUR)
 
     async def _authenticates(
         self, tx: Transaction, agent: Agent, how: Mapping[str, Json], secret: str | None

@@ -42,10 +42,10 @@ class Endpoint:
         site: Site,
     ) -> None:
         self._path = f"{PATH}/{name}" if name else PATH
-        self._resource = tokens.issuer + self._path
-        self._eras = Eras(build(handlers, callers, changes, keys, self._resource), places)
+        self._issuer, self.resource = tokens.issuer, tokens.issuer + self._path
+        self._eras = Eras(build(handlers, callers, changes, keys, self.resource), places)
         metadata_url = f"{tokens.issuer}{_METADATA}{self._path}"
-        self._app = Door(self._eras, site, identity, self._resource, metadata_url)
+        self._app = Door(self._eras, site, identity, self.resource, metadata_url)
 
     @property
     def routes(self) -> list[Route]:
@@ -62,8 +62,9 @@ class Endpoint:
 
     async def _metadata(self, _: Request) -> JSONResponse:
         about = {
-            "resource": self._resource,
+            "resource": self.resource,
             "resource_name": "Valetkey",
+            "authorization_servers": [self._issuer],
             "scopes_supported": [SCOPE],
             "bearer_methods_supported": ["header"],
         }

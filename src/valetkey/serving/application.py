@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from valetkey import authserver
 from valetkey.assemble import House
 from valetkey.pages import Pages, Site
 from valetkey.server import Endpoint, Handlers
@@ -16,6 +17,7 @@ from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.server.endpoint import public_keys
 from valetkey.server.places import Places
 from valetkey.server.selection import UNDERSCORE, Selection
+from valetkey.serving.acting import agents_self, grant_types
 from valetkey.serving.listening import ABOUT
 from valetkey.settings import EndpointSettings
 from valetkey.web import routes
@@ -23,13 +25,16 @@ from valetkey.web import routes
 
 def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
     """The ASGI application: pages, the MCP endpoints, and whether we are well."""
-    routes = [route for endpoint in endpoints for route in endpoint.routes]
-    return _application([*routes, public_keys(house.tokens), *_pages(house), *_about(house)])
+    pages, served = _pages(house), [route for endpoint in endpoints for route in endpoint.routes]
+    letting_in = _letting_in(house, pages, frozenset(endpoint.resource for endpoint in endpoints))
+    return _application(
+        [*served, public_keys(house.tokens), *letting_in, *_rooms(house, pages), *_about(house)]
+    )
 
 
 def pages_application(house: House) -> Starlette:
     """The pages alone, for a person whose agents come over stdio: the owner chooses a password there."""
-    return _application([*_pages(house, owner_chooses=True), *_about(house)])
+    return _application([*_rooms(house, _pages(house), owner_chooses=True), *_about(house)])
 
 
 def _application(routes: list[Route]) -> Starlette:
@@ -51,9 +56,34 @@ def _about(house: House) -> list[Route]:
     return [Route("/healthz", health), Route(ABOUT, about)]
 
 
-def _pages(house: House, *, owner_chooses: bool = False) -> list[Route]:
+def _pages(house: House) -> Pages:
     ground = house.ground
-    pages = Pages(_site(house), ground.keys, house.sessions, ground.clock, ground.randomness)
+    return Pages(_site(house), ground.keys, house.sessions, ground.clock, ground.randomness)
+
+
+def _letting_in(house: House, pages: Pages, resources: frozenset[str]) -> list[Route]:
+    """Our authorization server, and what agents may ask of themselves. `resources` are the MCP endpoints."""
+    ground, site = house.ground, _site(house)
+    served = authserver.routes(
+        pages,
+        site,
+        house.authserver,
+        store=ground.store,
+        clock=ground.clock,
+        audit=ground.audit,
+        sessions=house.sessions,
+        agents=house.agents,
+        tokens=house.tokens,
+        identity=house.identity,
+        proof=house.proof,
+        resources=resources,
+        grant_types=grant_types(house),
+    )
+    return [*served, *agents_self(house, site, house.authserver.authentication)]
+
+
+def _rooms(house: House, pages: Pages, *, owner_chooses: bool = False) -> list[Route]:
+    ground = house.ground
     return routes(
         pages,
         store=ground.store,

@@ -28,6 +28,12 @@ class EgressSettings(Table):
     ca_bundle: Path | None = None
 
 
+class ClientsSettings(Table):
+    """`[clients]`: which clients may come by themselves."""
+
+    cimd: Literal["on", "off"] = "on"
+
+
 class EndpointSettings(Table):
     """`[endpoints.NAME]`: what `/mcp/NAME` shows of the tools, and how it spells their names."""
 
@@ -49,6 +55,7 @@ class Settings(Table):
     allow_hooks: tuple[Path, ...] = ()
     hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
     egress: EgressSettings = EgressSettings()
+    clients: ClientsSettings = ClientsSettings()
     endpoints: dict[Name, EndpointSettings] = Field(default_factory=dict)
     issuers: dict[IssuerKey, IssuerSettings] = Field(default_factory=dict)
 
@@ -65,4 +72,10 @@ class Settings(Table):
         return self.home / "store.db"
 
 
-TABLES: tuple[type[Table], ...] = (Settings, EgressSettings, EndpointSettings, IssuerSettings)
+TABLES: tuple[type[Table], ...] = (
+    Settings,
+    EgressSettings,
+    ClientsSettings,
+    EndpointSettings,
+    IssuerSettings,
+)

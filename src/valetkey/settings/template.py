@@ -43,6 +43,10 @@ TEMPLATE = """\
 # [egress.allow]
 # "https://gitlab.corp.example" = "10.1.2.0/24"
 
+# Clients whose id is the address of their metadata, which is then fetched: "on" or "off".
+# [clients]
+# cimd = "on"
+
 # Issuers other than this server whose access tokens count here, and where people may sign in.
 # `valetkey issuers check NAME` says what was found there; a client's secret is never in this file:
 # `valetkey issuers secret NAME --stdin` seals it.
