@@ -49,6 +49,11 @@ async def test_slack_says_who_and_in_which_workspace() -> None:
         ("slack", b'{"ok": true}', Outcome.FAILED),
         ("gmail", b'{"emailAddress": ""}', Outcome.FAILED),
         ("gmail", b"<html>", Outcome.FAILED),
+        ("gmail", b'{"emailAddress": true}', Outcome.FAILED),
+        ("gmail", b'{"emailAddress": false}', Outcome.FAILED),
+        ("gmail", b'{"emailAddress": ["ana@example.com"]}', Outcome.FAILED),
+        ("gmail", b'{"emailAddress": {"of": "ana"}}', Outcome.FAILED),
+        ("gmail", b'{"emailAddress": 1.5}', Outcome.FAILED),
     ],
 )
 async def test_an_account_that_is_not_named_is_an_error(
@@ -57,6 +62,11 @@ async def test_an_account_that_is_not_named_is_an_error(
     with pytest.raises(CallError) as error:
         await whoami(CATALOG.connectors[connector], Line(body).send)
     assert error.value.outcome == outcome
+
+
+async def test_an_account_may_be_a_number_and_its_label_is_a_text_or_none() -> None:
+    line = Line(b'{"id": 101, "login": ["ana"]}')
+    assert await whoami(CATALOG.connectors["github"], line.send) == Account("101", "101")
 
 
 async def test_a_connector_may_have_no_way_to_ask(tmp_path: Path) -> None:

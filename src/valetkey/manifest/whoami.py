@@ -10,7 +10,7 @@ from valetkey.manifest.replies import Reply
 from valetkey.manifest.requests import Request, parse_request
 from valetkey.manifest.schema_tools import RequestTable
 from valetkey.manifest.shape import Expression
-from valetkey.model import Effect, Outcome
+from valetkey.model import Effect, Json, Outcome
 
 Send = Callable[[Request], Awaitable[Reply]]
 """Sends one request with the connection's credential. What it raises, `whoami` lets through."""
@@ -38,10 +38,19 @@ async def whoami(connector: Connector, send: Send) -> Account | None:
     value = clean(connector.replies.value(reply, "json", Effect.READ))
 
     def read(source: str | None) -> str | None:
-        found = Expression(source).search(value) if source else None
-        return str(found) if found not in (None, "") else None
+        return _text(Expression(source).search(value)) if source else None
 
     account = read(connector.whoami.account)
     if account is None:
         raise CallError(Outcome.FAILED, f"{connector.title} did not say whose account this is.")
     return Account(account, read(connector.whoami.label) or account, read(connector.whoami.avatar))
+
+
+def _text(found: Json) -> str | None:
+    """A text, or a number as some providers count their accounts; nothing else names one.
+
+    A truth or a list would: what every account answers alike would make all of them one.
+    """
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return found if isinstance(found, str) and found else None
