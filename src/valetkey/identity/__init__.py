@@ -2,37 +2,37 @@
 a session id, a header a caller can set, or what a client says of itself.
 """
 
-from dataclasses import dataclass
-
 from valetkey.errors import Unauthenticated
 from valetkey.grants import Grants
+from valetkey.identity.identified import Identified
 from valetkey.identity.tokens import Claims, Tokens
+from valetkey.identity.trusted import PREFIX, Trusted
 from valetkey.model import Actor, Caller, Principal
 from valetkey.people import Session, Sessions
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """A caller, and the facts of the token that named them."""
-
-    caller: Caller
-    claims: Claims
-
-
 class Identity:
-    """Verifies credentials."""
+    """Verifies credentials: our own tokens, and those of issuers that we trust."""
 
-    def __init__(self, tokens: Tokens, sessions: Sessions, grants: Grants) -> None:
-        self._tokens, self._sessions, self._grants = tokens, sessions, grants
+    def __init__(
+        self, tokens: Tokens, sessions: Sessions, grants: Grants, trusted: Trusted | None = None
+    ) -> None:
+        self._tokens, self._sessions, self._grants, self._trusted = tokens, sessions, grants, trusted
 
     async def of_token(self, token: str, resource: str | None = None) -> Identified:
         """Return who a bearer token speaks for at the endpoint `resource`; without one, everywhere.
 
-        Raises Unauthenticated 401, or 403 without a person.
+        Raises Unauthenticated 401, 403 without a person, 503 where another issuer cannot be asked.
         """
-        claims = await self._tokens.known(token)
-        if not self._tokens.opens(claims, resource or self._tokens.resource):
+        found = await self._identified(token)
+        if not self._tokens.opens(found.claims, resource or self._tokens.resource):
             raise Unauthenticated("this token is for another endpoint")
+        return found
+
+    async def _identified(self, token: str) -> Identified:
+        if self._trusted and (issuer := self._trusted.issuer_of(token)):
+            return await self._trusted.identified(issuer, token)
+        claims = await self._tokens.known(token)
         session = await self.session(claims.sid)
         if not _agree(session, claims):
             raise Unauthenticated("this token does not agree with its session")
@@ -43,6 +43,8 @@ class Identity:
 
         Raises Unauthenticated: it has ended, or its grant, or one of those that it was got in exchange for.
         """
+        if self._trusted and session_id.startswith(PREFIX):
+            return await self._trusted.session(session_id)
         session = await self._sessions.read(session_id)
         if session is None or (session.under and not await self._grants.lives(session.under)):
             raise Unauthenticated("this token's session has ended")

@@ -4,33 +4,14 @@ What the agent then gets is decided by `authserver`.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from valetkey.identity import Identity
+from valetkey.identity.identified import Subject
 from valetkey.identity.tokens import Tokens
-from valetkey.model import Principal
+from valetkey.identity.trusted import Trusted
 
-SubjectOf = Callable[[str], Awaitable["Subject"]]
+SubjectOf = Callable[[str], Awaitable[Subject]]
 """A subject token -> whom it speaks for. Raises Unauthenticated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a subject token says. `until` is in epoch milliseconds, `resource` the endpoint it opens.
-
-    `actor` is the client that it was issued to, with the `chain` behind that (nearest first). `session` is
-    ours behind it, with which everything got for it ends. `may_act` is the only agent that may exchange it
-    (section 4.4); None: any that is authenticated.
-    """
-
-    principal: Principal
-    until: int
-    scopes: tuple[str, ...]
-    resource: str
-    actor: str | None = None
-    chain: tuple[str, ...] = ()
-    session: str | None = None
-    may_act: str | None = None
 
 
 class OurSubjects:
@@ -55,3 +36,18 @@ class OurSubjects:
             chain=caller.actor.chain,
             session=caller.session,
         )
+
+
+class EverybodysSubjects:
+    """Reads any subject token: ours, or one of an issuer that we trust."""
+
+    def __init__(self, ours: OurSubjects, trusted: Trusted) -> None:
+        self._ours, self._trusted = ours, trusted
+
+    async def of(self, token: str) -> Subject:
+        """Return whom a token speaks for. Raises Unauthenticated."""
+        issuer = self._trusted.issuer_of(token)
+        return await (self._trusted.subject_of(issuer, token) if issuer else self._ours.of(token))
+
+
+__all__ = ["EverybodysSubjects", "OurSubjects", "Subject", "SubjectOf"]
