@@ -112,17 +112,23 @@ class TokenExchange:
 
     def _away(self, grant: Grant) -> Subject:
         """The person of a standing grant, for whom nobody else vouches."""
-        return Subject(grant.principal, grant.until or _ENDLESS, (SCOPE,), self._tokens.resource)
+        until = grant.until or _ENDLESS
+        return Subject(grant.principal, until, (SCOPE,), self._tokens.resource, away=True)
 
     async def _longest(self, agent: Agent, subject: Subject) -> Grant | None:
         """The live grant that ends last; each call is still held against all of them."""
         grants = await self._grants.of_actor(agent.id)
-        theirs = [grant for grant in grants if grant.principal == subject.principal]
+        theirs = [
+            grant
+            for grant in grants
+            if grant.principal == subject.principal and (grant.offline or not subject.away)
+        ]
         return max(theirs, key=lambda grant: grant.until or _ENDLESS, default=None)
 
     async def _without_grant(self, agent: Agent, subject: Subject, wanted: Asked, form: Form) -> OAuthError:
         """The refusal with the link behind which the person can allow it: `tools`, or what reads."""
-        caller = Caller(subject.principal, Actor(agent.id, wanted.chain), subject.session or "")
+        actor = Actor(agent.id, wanted.chain)
+        caller = Caller(subject.principal, actor, subject.session or "", subject.away)
         said = "this person has not allowed you anything"
         try:
             link = await self._asking.now(caller, (form.get("tools") or "").split())
@@ -145,6 +151,7 @@ class TokenExchange:
                 resource=wanted.resource,
                 parent=subject.session,
                 under=grant.id,
+                away=subject.away,
             )
             await self._agents.seen(tx, attempt.agent)
             facts = {"session": session.id, "parent": subject.session, "until": session.until}

@@ -36,7 +36,8 @@ class Identity:
         session = await self.session(claims.sid)
         if not _agree(session, claims):
             raise Unauthenticated("this token does not agree with its session")
-        return Identified(Caller(session.principal, Actor(claims.client, claims.chain), session.id), claims)
+        actor = Actor(claims.client, claims.chain)
+        return Identified(Caller(session.principal, actor, session.id, session.away), claims)
 
     async def session(self, session_id: str) -> Session:
         """Return the session behind a token, read now.

@@ -20,7 +20,7 @@ class Subject:
 
     `actor` is the client that it was issued to, with the `chain` behind that (nearest first). `session` is
     ours behind it, with which everything got for it ends. `may_act` is the only agent that may exchange it
-    (section 4.4); None: any that is authenticated.
+    (section 4.4); None: any that is authenticated. `away`: it goes back to a grant whose person was away.
     """
 
     principal: Principal
@@ -31,3 +31,4 @@ class Subject:
     chain: tuple[str, ...] = ()
     session: str | None = None
     may_act: str | None = None
+    away: bool = False

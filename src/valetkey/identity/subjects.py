@@ -35,6 +35,7 @@ class OurSubjects:
             actor=caller.actor.client,
             chain=caller.actor.chain,
             session=caller.session,
+            away=caller.away,
         )
 
 
