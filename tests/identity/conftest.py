@@ -12,15 +12,10 @@ from valetkey.audit import Audit
 from valetkey.egress import Egress, Rules
 from valetkey.grants import Grants
 from valetkey.identity import Identity, Tokens
-from valetkey.identity.client_secrets import ClientSecrets
-from valetkey.identity.discovery import Discovery
-from valetkey.identity.introspection import Introspection
 from valetkey.identity.issuers import Issuer, Issuers
-from valetkey.identity.signed import Signed
-from valetkey.identity.trusted import Trusted
+from valetkey.identity.trust import Trust, trust
 from valetkey.model import Ids, Principal, Secret
 from valetkey.people import Agents, Sessions
-from valetkey.people.vouched import Vouched
 from valetkey.sandbox import CORP_CLIENT, Sandbox, hosts, running
 from valetkey.settings import parse
 from valetkey.store.sqlite import SqliteStore
@@ -39,58 +34,54 @@ url = "https://partner.example/team"
 
 
 @dataclass
-class Trust:
-    """Two issuers, and a house's identity that trusts them. `issuers` are as the settings name them."""
+class Trusting:
+    """Two issuers, and a house's identity that trusts them."""
 
     sandbox: Sandbox
     clock: FakeClock
     store: SqliteStore
-    issuers: Issuers
-    secrets: ClientSecrets
-    discovery: Discovery
-    signed: Signed
-    introspection: Introspection
-    trusted: Trusted
+    trust: Trust
     identity: Identity
     agents: Agents
 
     @property
     def corp(self) -> Issuer:
-        return self.issuers.named("corp")
+        return self.trust.issuers.named("corp")
 
 
-class Trusting:
-    """Makes a Trust from settings."""
+@dataclass
+class Ground:
+    """What such an identity stands on."""
 
-    def __init__(
-        self, sandbox: Sandbox, clock: FakeClock, store: SqliteStore, vault: Vault, ids: Ids
-    ) -> None:
-        self._sandbox, self._clock, self._store, self._vault, self._ids = sandbox, clock, store, vault, ids
+    sandbox: Sandbox
+    clock: FakeClock
+    store: SqliteStore
+    vault: Vault
+    ids: Ids
+    egress: Egress
+    audit: Audit
 
-    def trust(self, egress: Egress, audit: Audit, settings: str = SETTINGS) -> Trust:
-        clock, store, vault = self._clock, self._store, self._vault
-        issuers = Issuers(parse(settings, Path("/srv/valetkey.toml")).issuers, OURS, MCP)
-        client_secrets, discovery = ClientSecrets(store, vault, audit), Discovery(egress, clock)
-        signed = Signed(discovery, clock)
-        introspection = Introspection(discovery, client_secrets, egress, clock)
-        agents = Agents(vault.keys, self._ids, clock, secrets.token_bytes)
-        trusted = Trusted(issuers, signed, introspection, Vouched(store, agents, clock), clock, MCP)
-        tokens = Tokens(store, vault.keys, clock, OURS, MCP)
-        sessions = Sessions(store, vault.keys, self._ids, clock, secrets.token_bytes)
-        identity = Identity(tokens, sessions, Grants(store, audit, self._ids, clock), trusted)
-        return Trust(
-            self._sandbox,
-            clock,
-            store,
-            issuers,
-            client_secrets,
-            discovery,
-            signed,
-            introspection,
-            trusted,
-            identity,
-            agents,
+    def trusting(self, settings: str = SETTINGS) -> Trusting:
+        """Build it from settings."""
+        clock, store, keys, ids = self.clock, self.store, self.vault.keys, self.ids
+        agents = Agents(keys, ids, clock, secrets.token_bytes)
+        made = trust(
+            Issuers(parse(settings, Path("/srv/valetkey.toml")).issuers, OURS, MCP),
+            store=store,
+            vault=self.vault,
+            audit=self.audit,
+            egress=self.egress,
+            agents=agents,
+            ids=ids,
+            clock=clock,
+            randomness=secrets.token_bytes,
+            public_url=OURS,
+            resource=MCP,
         )
+        sessions = Sessions(store, keys, ids, clock, secrets.token_bytes)
+        tokens, grants = Tokens(store, keys, clock, OURS, MCP), Grants(store, self.audit, ids, clock)
+        identity = Identity(tokens, sessions, grants, made.trusted)
+        return Trusting(self.sandbox, clock, store, made, identity, agents)
 
 
 @pytest.fixture(scope="package")
@@ -106,35 +97,32 @@ async def served(anyio_backend: str, turning: FakeClock) -> AsyncIterator[Sandbo
 
 
 @pytest.fixture
-async def trusting(
+async def ground(
     served: Sandbox, turning: FakeClock, store: SqliteStore, vault: Vault, ids: Ids
-) -> Trusting:
+) -> AsyncIterator[Ground]:
     served.reset()
-    return Trusting(served, turning, store, vault, ids)
+    async with (
+        Egress(Rules(hosts=hosts(served.base_url))) as egress,
+        Audit(store, vault, ids, turning, secrets.token_bytes) as audit,
+    ):
+        yield Ground(served, turning, store, vault, ids, egress, audit)
 
 
 @pytest.fixture
-async def egress(served: Sandbox) -> AsyncIterator[Egress]:
-    async with Egress(Rules(hosts=hosts(served.base_url))) as opened:
-        yield opened
+async def trusting(ground: Ground) -> Trusting:
+    return ground.trusting()
 
 
 @pytest.fixture
-async def audit(store: SqliteStore, vault: Vault, ids: Ids, turning: FakeClock) -> AsyncIterator[Audit]:
-    async with Audit(store, vault, ids, turning, secrets.token_bytes) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def trust(trusting: Trusting, egress: Egress, audit: Audit) -> Trust:
-    return trusting.trust(egress, audit)
-
-
-@pytest.fixture
-async def asking(trusting: Trusting, egress: Egress, audit: Audit) -> Trust:
+async def asking(ground: Ground) -> Trusting:
     """The same where corp is asked about each of its tokens, and the client's secret is sealed."""
     more = f'[issuers.corp.introspection]\nclient_id = "{CORP_CLIENT.id}"\n'
-    made = trusting.trust(egress, audit, SETTINGS + more)
-    by = Principal("local-operator", "tests")
-    await made.secrets.put(made.corp, CORP_CLIENT.id, Secret(CORP_CLIENT.secret), by)
+    made = ground.trusting(SETTINGS + more)
+    await seal(made)
     return made
+
+
+async def seal(trusting: Trusting) -> None:
+    """Let the operator seal the secret of our client at corp."""
+    by = Principal("local-operator", "tests")
+    await trusting.trust.secrets.put(trusting.corp, CORP_CLIENT.id, Secret(CORP_CLIENT.secret), by)

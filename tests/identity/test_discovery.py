@@ -2,22 +2,22 @@
 
 import pytest
 
-from tests.identity.conftest import ANA, MCP, Trust
+from tests.identity.conftest import ANA, MCP, Trusting
 from valetkey.errors import IssuerFailed, SettingsError, Unauthenticated
 from valetkey.identity.issuers import Issuers
 from valetkey.settings import IssuerSettings
 
 
-async def test_metadata_is_found_where_openid_connect_has_it(trust: Trust) -> None:
-    found = await trust.discovery.metadata(trust.corp)
+async def test_metadata_is_found_where_openid_connect_has_it(trusting: Trusting) -> None:
+    found = await trusting.trust.discovery.metadata(trusting.corp)
     assert found.found_at == "https://corp.example/acme/.well-known/openid-configuration"
     assert found.token == "https://corp.example/acme/token"
     assert found.sends_iss
 
 
-async def test_or_where_oauth_has_it(trust: Trust) -> None:
-    trust.sandbox.corp.provider.faults.set("api", "status", 1, status=404)
-    found = await trust.discovery.metadata(trust.corp)
+async def test_or_where_oauth_has_it(trusting: Trusting) -> None:
+    trusting.sandbox.corp.provider.faults.set("api", "status", 1, status=404)
+    found = await trusting.trust.discovery.metadata(trusting.corp)
     assert found.found_at == "https://corp.example/.well-known/oauth-authorization-server/acme"
 
 
@@ -32,28 +32,28 @@ async def test_or_where_oauth_has_it(trust: Trust) -> None:
         "tokens_over_http",
     ],
 )
-async def test_metadata_of_another_or_that_leads_elsewhere_is_refused(trust: Trust, twist: str) -> None:
+async def test_metadata_of_another_or_that_leads_elsewhere_is_refused(trusting: Trusting, twist: str) -> None:
     """O16."""
-    trust.sandbox.corp.twist(twist)
+    trusting.sandbox.corp.twist(twist)
     with pytest.raises(IssuerFailed):
-        await trust.discovery.metadata(trust.corp)
+        await trusting.trust.discovery.metadata(trusting.corp)
     with pytest.raises(Unauthenticated):
-        await trust.identity.of_token(trust.sandbox.corp.access_token(ANA, MCP))
-    assert trust.sandbox.corp.books.asked["jwks"] == 0
+        await trusting.identity.of_token(trusting.sandbox.corp.access_token(ANA, MCP))
+    assert trusting.sandbox.corp.books.asked["jwks"] == 0
 
 
-async def test_keys_on_this_machine_are_not_fetched(trust: Trust) -> None:
+async def test_keys_on_this_machine_are_not_fetched(trusting: Trusting) -> None:
     """A name of this machine is a name like any other until it resolves: then the address is refused."""
-    trust.sandbox.corp.twist("keys_on_this_machine")
+    trusting.sandbox.corp.twist("keys_on_this_machine")
     with pytest.raises(IssuerFailed, match="not permitted"):
-        await trust.discovery.keys(trust.corp)
+        await trusting.trust.discovery.keys(trusting.corp)
 
 
 @pytest.mark.parametrize("fault", ["redirect", "bomb", "oversized", "truncated", "drop", "status"])
-async def test_a_hostile_answer_is_an_issuer_that_fails(trust: Trust, fault: str) -> None:
-    trust.sandbox.corp.provider.faults.set("api", fault)
+async def test_a_hostile_answer_is_an_issuer_that_fails(trusting: Trusting, fault: str) -> None:
+    trusting.sandbox.corp.provider.faults.set("api", fault)
     with pytest.raises(IssuerFailed):
-        await trust.discovery.metadata(trust.corp)
+        await trusting.trust.discovery.metadata(trusting.corp)
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,19 @@ async def test_a_hostile_answer_is_an_issuer_that_fails(trust: Trust, fault: str
         {"keys": [{}] * 65},
     ],
 )
-async def test_what_holds_no_key_for_signatures_is_refused(trust: Trust, body: object) -> None:
-    await trust.discovery.metadata(trust.corp)
-    trust.sandbox.corp.provider.faults.set("api", "status", status=200, body=body)
+async def test_what_holds_no_key_for_signatures_is_refused(trusting: Trusting, body: object) -> None:
+    await trusting.trust.discovery.metadata(trusting.corp)
+    trusting.sandbox.corp.provider.faults.set("api", "status", status=200, body=body)
     with pytest.raises(IssuerFailed):
-        await trust.discovery.keys(trust.corp)
+        await trusting.trust.discovery.keys(trusting.corp)
 
 
-async def test_keys_that_we_cannot_use_are_passed_over(trust: Trust) -> None:
+async def test_keys_that_we_cannot_use_are_passed_over(trusting: Trusting) -> None:
     strange = [{"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA"}, {"kty": "EC", "crv": "P-999"}]
-    jwks = {"keys": [*strange, *trust.sandbox.corp.keys.jwks()["keys"]]}
-    await trust.discovery.metadata(trust.corp)
-    trust.sandbox.corp.provider.faults.set("api", "status", status=200, body=jwks)
-    assert len((await trust.discovery.keys(trust.corp)).keys) == 1
+    jwks = {"keys": [*strange, *trusting.sandbox.corp.keys.jwks()["keys"]]}
+    await trusting.trust.discovery.metadata(trusting.corp)
+    trusting.sandbox.corp.provider.faults.set("api", "status", status=200, body=jwks)
+    assert len((await trusting.trust.discovery.keys(trusting.corp)).keys) == 1
 
 
 def test_our_own_url_is_no_other_issuers() -> None:

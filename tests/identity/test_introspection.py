@@ -4,21 +4,19 @@ from typing import Any
 
 import pytest
 
-from tests.identity.conftest import ANA, MCP, SETTINGS, Trust, Trusting
-from valetkey.audit import Audit
-from valetkey.egress import Egress
+from tests.identity.conftest import ANA, MCP, SETTINGS, Ground, Trusting
 from valetkey.errors import Unauthenticated
 from valetkey.model import SECOND, Principal
 
 
-async def _refused(trust: Trust, token: str, status: int = 401) -> None:
+async def _refused(trusting: Trusting, token: str, status: int = 401) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        await trust.identity.of_token(token)
+        await trusting.identity.of_token(token)
     assert refused.value.status == status, refused.value
 
 
 @pytest.mark.parametrize("opaque", [True, False])
-async def test_the_issuer_says_whose_a_token_is(asking: Trust, opaque: bool) -> None:
+async def test_the_issuer_says_whose_a_token_is(asking: Trusting, opaque: bool) -> None:
     token = asking.sandbox.corp.access_token(ANA, MCP, opaque=opaque)
     found = await asking.identity.of_token(token)
     assert (found.caller.principal, found.caller.actor.client) == (
@@ -30,7 +28,7 @@ async def test_the_issuer_says_whose_a_token_is(asking: Trust, opaque: bool) -> 
 
 @pytest.mark.parametrize("opaque", [True, False])
 async def test_a_revoked_token_is_refused_within_a_second_also_by_a_call_that_is_held(
-    asking: Trust, opaque: bool
+    asking: Trusting, opaque: bool
 ) -> None:
     corp = asking.sandbox.corp
     token = corp.access_token(ANA, MCP, opaque=opaque)
@@ -43,7 +41,7 @@ async def test_a_revoked_token_is_refused_within_a_second_also_by_a_call_that_is
     await _refused(asking, token)
 
 
-async def test_an_answer_is_used_for_a_second_and_no_longer(asking: Trust) -> None:
+async def test_an_answer_is_used_for_a_second_and_no_longer(asking: Trusting) -> None:
     token = asking.sandbox.corp.access_token(ANA, MCP, opaque=True)
     for _ in range(10):
         await asking.identity.of_token(token)
@@ -64,33 +62,33 @@ async def test_an_answer_is_used_for_a_second_and_no_longer(asking: Trust) -> No
         {"client_id": None},
     ],
 )
-async def test_what_the_issuer_says_is_held_to_the_same_rules(asking: Trust, changed: dict[str, Any]) -> None:
+async def test_what_the_issuer_says_is_held_to_the_same_rules(
+    asking: Trusting, changed: dict[str, Any]
+) -> None:
     await _refused(asking, asking.sandbox.corp.access_token(ANA, MCP, opaque=True, **changed))
 
 
-async def test_a_token_without_a_person_is_forbidden(asking: Trust) -> None:
+async def test_a_token_without_a_person_is_forbidden(asking: Trusting) -> None:
     await _refused(asking, asking.sandbox.corp.access_token(ANA, MCP, opaque=True, sub=None), 403)
 
 
-async def test_an_issuer_that_cannot_be_asked_lets_nobody_in(asking: Trust) -> None:
+async def test_an_issuer_that_cannot_be_asked_lets_nobody_in(asking: Trusting) -> None:
     asking.sandbox.corp.provider.faults.set("api", "status", status=500)
     await _refused(asking, asking.sandbox.corp.access_token(ANA, MCP, opaque=True), 503)
 
 
-async def test_without_the_secret_nothing_is_asked(trusting: Trusting, egress: Egress, audit: Audit) -> None:
-    trust = trusting.trust(
-        egress, audit, SETTINGS + '[issuers.corp.introspection]\nclient_id = "valetkey-pages"\n'
-    )
-    await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, opaque=True), 503)
-    assert trust.sandbox.corp.books.asked["introspect"] == 0
+async def test_without_the_secret_nothing_is_asked(ground: Ground) -> None:
+    trusting = ground.trusting(SETTINGS + '[issuers.corp.introspection]\nclient_id = "valetkey-pages"\n')
+    await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, opaque=True), 503)
+    assert trusting.sandbox.corp.books.asked["introspect"] == 0
 
 
-async def test_an_opaque_token_is_asked_about_at_no_issuer_that_did_not_want_that(trust: Trust) -> None:
-    await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, opaque=True))
-    assert not trust.sandbox.corp.books.asked
+async def test_an_opaque_token_is_asked_about_at_no_issuer_that_did_not_want_that(trusting: Trusting) -> None:
+    await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, opaque=True))
+    assert not trusting.sandbox.corp.books.asked
 
 
-async def test_a_token_of_the_other_issuer_is_not_shown_to_this_one(asking: Trust) -> None:
+async def test_a_token_of_the_other_issuer_is_not_shown_to_this_one(asking: Trusting) -> None:
     await asking.identity.of_token(asking.sandbox.partner.access_token(ANA, MCP))
     await _refused(asking, asking.sandbox.partner.access_token(ANA, MCP, iss="https://evil.example"))
     assert asking.sandbox.corp.books.asked["introspect"] == 0

@@ -11,33 +11,31 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from tests.identity.conftest import ANA, BEN, MCP, Trust, Trusting
+from tests.identity.conftest import ANA, BEN, MCP, Ground, Trusting
 from tests.support.tokens import b64
-from valetkey.audit import Audit
-from valetkey.egress import Egress
 from valetkey.errors import Unauthenticated
 from valetkey.model import DAY, HOUR, SECOND, Principal
 from valetkey.people import Kind
 
 
-async def _refused(trust: Trust, token: str, status: int = 401) -> str:
+async def _refused(trusting: Trusting, token: str, status: int = 401) -> str:
     with pytest.raises(Unauthenticated) as refused:
-        await trust.identity.of_token(token)
+        await trusting.identity.of_token(token)
     assert refused.value.status == status, refused.value
     return str(refused.value)
 
 
-async def test_a_token_of_a_trusted_issuer_names_its_person_and_its_client(trust: Trust) -> None:
-    found = await trust.identity.of_token(trust.sandbox.corp.access_token(ANA, MCP))
+async def test_a_token_of_a_trusted_issuer_names_its_person_and_its_client(trusting: Trusting) -> None:
+    found = await trusting.identity.of_token(trusting.sandbox.corp.access_token(ANA, MCP))
     assert found.caller.principal == Principal("corp", "corp-ana")
     assert (found.caller.actor.client, found.caller.actor.chain) == ("corp/assistant", ())
     assert found.claims.scopes == ("mcp",)
 
 
-async def test_its_person_and_its_client_get_rows_at_first_sight(trust: Trust) -> None:
+async def test_its_person_and_its_client_get_rows_at_first_sight(trusting: Trusting) -> None:
     for _ in range(2):
-        await trust.identity.of_token(trust.sandbox.corp.access_token(ANA, MCP))
-    (person,) = await trust.store.all("SELECT issuer, subject, name, owner, password FROM people")
+        await trusting.identity.of_token(trusting.sandbox.corp.access_token(ANA, MCP))
+    (person,) = await trusting.store.all("SELECT issuer, subject, name, owner, password FROM people")
     assert dict(person) == {
         "issuer": "corp",
         "subject": "corp-ana",
@@ -45,29 +43,29 @@ async def test_its_person_and_its_client_get_rows_at_first_sight(trust: Trust) -
         "owner": 0,
         "password": None,
     }
-    (agent,) = await trust.agents.all(trust.store)
+    (agent,) = await trusting.agents.all(trusting.store)
     assert (agent.id, agent.kind, agent.name) == ("corp/assistant", Kind.FOREIGN, "assistant")
 
 
-async def test_the_same_subject_from_two_issuers_is_two_people(trust: Trust) -> None:
+async def test_the_same_subject_from_two_issuers_is_two_people(trusting: Trusting) -> None:
     """M3: and the same client of both is two agents."""
-    corp, partner = trust.sandbox.corp, trust.sandbox.partner
+    corp, partner = trusting.sandbox.corp, trusting.sandbox.partner
     corp.books.subjects[ANA] = partner.books.subjects[ANA] = "1"
-    first = (await trust.identity.of_token(corp.access_token(ANA, MCP))).caller
-    second = (await trust.identity.of_token(partner.access_token(ANA, MCP))).caller
+    first = (await trusting.identity.of_token(corp.access_token(ANA, MCP))).caller
+    second = (await trusting.identity.of_token(partner.access_token(ANA, MCP))).caller
     assert (first.principal, second.principal) == (Principal("corp", "1"), Principal("partner", "1"))
     assert first.actor != second.actor
 
 
-async def test_one_issuer_cannot_speak_for_another(trust: Trust) -> None:
+async def test_one_issuer_cannot_speak_for_another(trusting: Trusting) -> None:
     """The `iss` in a token only selects whose keys are tried."""
-    await _refused(trust, trust.sandbox.partner.access_token(ANA, MCP, iss="https://corp.example/acme"))
-    await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, iss="http://localhost:8917"))
+    await _refused(trusting, trusting.sandbox.partner.access_token(ANA, MCP, iss="https://corp.example/acme"))
+    await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, iss="http://localhost:8917"))
 
 
-async def test_an_issuer_that_nobody_named_is_nobody(trust: Trust) -> None:
+async def test_an_issuer_that_nobody_named_is_nobody(trusting: Trusting) -> None:
     for iss in ("https://evil.example", "https://corp.example/acme/", "https://CORP.example/acme", None):
-        await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, iss=iss))
+        await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, iss=iss))
 
 
 @pytest.mark.parametrize(
@@ -99,8 +97,8 @@ async def test_an_issuer_that_nobody_named_is_nobody(trust: Trust) -> None:
         pytest.param({"act": {"act": {"sub": "a"}}}, id="an actor without a name"),
     ],
 )
-async def test_a_token_for_something_else_is_refused(trust: Trust, changed: dict[str, Any]) -> None:
-    await _refused(trust, trust.sandbox.corp.access_token(ANA, **{"audience": MCP, **changed}))
+async def test_a_token_for_something_else_is_refused(trusting: Trusting, changed: dict[str, Any]) -> None:
+    await _refused(trusting, trusting.sandbox.corp.access_token(ANA, **{"audience": MCP, **changed}))
 
 
 @pytest.mark.parametrize(
@@ -118,29 +116,29 @@ async def test_a_token_for_something_else_is_refused(trust: Trust, changed: dict
         pytest.param({"idtyp": "app"}, id="the client itself, at Entra"),
     ],
 )
-async def test_a_token_of_nobody_is_forbidden(trust: Trust, changed: dict[str, Any]) -> None:
+async def test_a_token_of_nobody_is_forbidden(trusting: Trusting, changed: dict[str, Any]) -> None:
     """M5: never a shared principal."""
-    await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, **changed), 403)
+    await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, **changed), 403)
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", None])
-async def test_these_types_are_access_tokens(trust: Trust, typ: str | None) -> None:
-    token = trust.sandbox.corp.access_token(ANA, MCP, header={"typ": typ})
-    assert (await trust.identity.of_token(token)).caller.principal.issuer == "corp"
+async def test_these_types_are_access_tokens(trusting: Trusting, typ: str | None) -> None:
+    token = trusting.sandbox.corp.access_token(ANA, MCP, header={"typ": typ})
+    assert (await trusting.identity.of_token(token)).caller.principal.issuer == "corp"
 
 
 @pytest.mark.parametrize("typ", ["oauth-id-jag+jwt", "id+jwt", "secevent+jwt", "dpop+jwt", "logout+jwt"])
-async def test_a_signed_token_of_another_kind_is_refused(trust: Trust, typ: str) -> None:
-    await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, header={"typ": typ}))
+async def test_a_signed_token_of_another_kind_is_refused(trusting: Trusting, typ: str) -> None:
+    await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, header={"typ": typ}))
 
 
-async def test_unsigned_tokens_are_refused(trust: Trust) -> None:
+async def test_unsigned_tokens_are_refused(trusting: Trusting) -> None:
     for alg in ("none", "None", "NONE", "nOnE", "", "HS256"):
-        await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP, header={"alg": alg}))
+        await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP, header={"alg": alg}))
 
 
-async def test_the_public_key_is_no_secret_to_sign_with(trust: Trust) -> None:
-    corp = trust.sandbox.corp
+async def test_the_public_key_is_no_secret_to_sign_with(trusting: Trusting) -> None:
+    corp = trusting.sandbox.corp
     (key,) = corp.keys.published
     good = corp.access_token(ANA, MCP)
     published = json.dumps(corp.keys.jwks()["keys"][0]).encode()
@@ -149,7 +147,7 @@ async def test_the_public_key_is_no_secret_to_sign_with(trust: Trust) -> None:
     for secret in (published, pem, pem.strip()):
         header = b64(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": key.kid}).encode())
         head = f"{header}.{good.split('.')[1]}"
-        await _refused(trust, f"{head}.{b64(hmac.new(secret, head.encode(), hashlib.sha256).digest())}")
+        await _refused(trusting, f"{head}.{b64(hmac.new(secret, head.encode(), hashlib.sha256).digest())}")
 
 
 def _payload(token: str) -> str:
@@ -157,104 +155,100 @@ def _payload(token: str) -> str:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
 
 
-async def test_a_key_in_the_token_is_not_the_issuers(trust: Trust) -> None:
-    own, good = ECKey.generate_key("P-256"), trust.sandbox.corp.access_token(ANA, MCP)
+async def test_a_key_in_the_token_is_not_the_issuers(trusting: Trusting) -> None:
+    own, good = ECKey.generate_key("P-256"), trusting.sandbox.corp.access_token(ANA, MCP)
     claims = json.loads(_payload(good))
-    for kid in (trust.sandbox.corp.keys.published[0].kid, "../../key", "own", None):
+    for kid in (trusting.sandbox.corp.keys.published[0].kid, "../../key", "own", None):
         for more in ({}, {"jwk": own.as_dict(private=False)}, {"jku": "https://evil.example/jwks"}):
             header = {"alg": "ES256", "typ": "at+jwt", **({"kid": kid} if kid else {}), **more}
-            await _refused(trust, jwt.encode(header, claims, own, algorithms=["ES256"]))
+            await _refused(trusting, jwt.encode(header, claims, own, algorithms=["ES256"]))
 
 
-async def test_an_algorithm_that_the_settings_leave_out_is_refused(
-    trusting: Trusting, egress: Egress, audit: Audit
-) -> None:
-    strict = trusting.trust(
-        egress, audit, '[issuers.corp]\nurl = "https://corp.example/acme"\nalgorithms = ["RS256"]'
-    )
+async def test_an_algorithm_that_the_settings_leave_out_is_refused(ground: Ground) -> None:
+    strict = ground.trusting('[issuers.corp]\nurl = "https://corp.example/acme"\nalgorithms = ["RS256"]')
     await _refused(strict, strict.sandbox.corp.access_token(ANA, MCP))
 
 
-async def test_a_clock_may_differ_by_the_skew_and_no_more(trust: Trust) -> None:
-    corp = trust.sandbox.corp
+async def test_a_clock_may_differ_by_the_skew_and_no_more(trusting: Trusting) -> None:
+    corp = trusting.sandbox.corp
     now = corp.now()
-    assert await trust.identity.of_token(corp.access_token(ANA, MCP, exp=now - 29))
-    assert await trust.identity.of_token(corp.access_token(ANA, MCP, nbf=now + 30, iat=now + 30))
-    await _refused(trust, corp.access_token(ANA, MCP, exp=now - 31))
-    await _refused(trust, corp.access_token(ANA, MCP, nbf=now + 31))
+    assert await trusting.identity.of_token(corp.access_token(ANA, MCP, exp=now - 29))
+    assert await trusting.identity.of_token(corp.access_token(ANA, MCP, nbf=now + 30, iat=now + 30))
+    await _refused(trusting, corp.access_token(ANA, MCP, exp=now - 31))
+    await _refused(trusting, corp.access_token(ANA, MCP, nbf=now + 31))
 
 
-async def test_the_agents_behind_the_client_are_the_issuers(trust: Trust) -> None:
+async def test_the_agents_behind_the_client_are_the_issuers(trusting: Trusting) -> None:
     act = {"sub": "assistant", "act": {"sub": "planner"}}
-    found = await trust.identity.of_token(trust.sandbox.corp.access_token(ANA, MCP, act=act))
+    found = await trusting.identity.of_token(trusting.sandbox.corp.access_token(ANA, MCP, act=act))
     assert found.caller.actor.chain == ("corp/planner",)
 
 
-async def test_a_token_that_was_taken_is_taken_for_as_long_as_it_lasts(trust: Trust) -> None:
+async def test_a_token_that_was_taken_is_taken_for_as_long_as_it_lasts(trusting: Trusting) -> None:
     """A held call asks for its session again: there is no row of ours, only the token itself."""
-    found = await trust.identity.of_token(trust.sandbox.corp.access_token(BEN, MCP))
-    session = await trust.identity.session(found.caller.session)
+    found = await trusting.identity.of_token(trusting.sandbox.corp.access_token(BEN, MCP))
+    session = await trusting.identity.session(found.caller.session)
     assert (session.principal, session.actor) == (found.caller.principal, found.caller.actor.client)
     assert session.until == found.claims.until * SECOND
-    trust.clock.advance(HOUR)
+    trusting.clock.advance(HOUR)
     with pytest.raises(Unauthenticated):
-        await trust.identity.session(found.caller.session)
+        await trusting.identity.session(found.caller.session)
 
 
-async def test_no_session_can_be_made_up(trust: Trust) -> None:
+async def test_no_session_can_be_made_up(trusting: Trusting) -> None:
     with pytest.raises(Unauthenticated, match="shown again"):
-        await trust.identity.session("foreign_" + "0" * 32)
+        await trusting.identity.session("foreign_" + "0" * 32)
 
 
-async def test_a_new_key_is_fetched_once_and_made_up_ones_are_not(trust: Trust) -> None:
-    corp = trust.sandbox.corp
-    await trust.identity.of_token(corp.access_token(ANA, MCP))
+async def test_a_new_key_is_fetched_once_and_made_up_ones_are_not(trusting: Trusting) -> None:
+    corp = trusting.sandbox.corp
+    await trusting.identity.of_token(corp.access_token(ANA, MCP))
     corp.keys.rotate()
-    trust.clock.advance(10 * SECOND)
-    await trust.identity.of_token(corp.access_token(ANA, MCP))
+    trusting.clock.advance(10 * SECOND)
+    await trusting.identity.of_token(corp.access_token(ANA, MCP))
     assert corp.books.asked["jwks"] == 2
     for number in range(50):
-        await _refused(trust, corp.access_token(ANA, MCP, header={"kid": f"made-up-{number}"}))
+        await _refused(trusting, corp.access_token(ANA, MCP, header={"kid": f"made-up-{number}"}))
     assert corp.books.asked["jwks"] == 2
 
 
-async def test_what_a_dropped_key_signed_ends_within_the_hour(trust: Trust) -> None:
-    corp = trust.sandbox.corp
+async def test_what_a_dropped_key_signed_ends_within_the_hour(trusting: Trusting) -> None:
+    corp = trusting.sandbox.corp
     old = corp.access_token(ANA, MCP, exp=corp.now() + 7200)
-    await trust.identity.of_token(old)
+    await trusting.identity.of_token(old)
     corp.keys.rotate(keep=False)
-    trust.clock.advance(HOUR)
-    await _refused(trust, old)
+    trusting.clock.advance(HOUR)
+    await _refused(trusting, old)
 
 
-async def test_an_issuer_that_fails_is_believed_for_a_day_by_the_keys_it_had(trust: Trust) -> None:
-    corp = trust.sandbox.corp
-    await trust.identity.of_token(corp.access_token(ANA, MCP))
+async def test_an_issuer_that_fails_is_believed_for_a_day_by_the_keys_it_had(trusting: Trusting) -> None:
+    corp = trusting.sandbox.corp
+    await trusting.identity.of_token(corp.access_token(ANA, MCP))
     corp.provider.faults.set("api", "status", status=500)
     for _ in range(23):
-        trust.clock.advance(HOUR)
-        await trust.identity.of_token(corp.access_token(ANA, MCP))
-    trust.clock.advance(DAY)
-    await _refused(trust, corp.access_token(ANA, MCP), 503)
+        trusting.clock.advance(HOUR)
+        await trusting.identity.of_token(corp.access_token(ANA, MCP))
+    trusting.clock.advance(DAY)
+    await _refused(trusting, corp.access_token(ANA, MCP), 503)
     corp.provider.faults.clear()
-    trust.clock.advance(10 * SECOND)
-    assert await trust.identity.of_token(corp.access_token(ANA, MCP))
+    trusting.clock.advance(10 * SECOND)
+    assert await trusting.identity.of_token(corp.access_token(ANA, MCP))
 
 
-async def test_an_issuer_that_fails_from_the_start_is_asked_now_and_then(trust: Trust) -> None:
-    trust.sandbox.corp.provider.faults.set("api", "status", status=500)
-    before = trust.sandbox.corp.provider.counters.requests.total()
+async def test_an_issuer_that_fails_from_the_start_is_asked_now_and_then(trusting: Trusting) -> None:
+    trusting.sandbox.corp.provider.faults.set("api", "status", status=500)
+    before = trusting.sandbox.corp.provider.counters.requests.total()
     for _ in range(30):
-        await _refused(trust, trust.sandbox.corp.access_token(ANA, MCP), 503)
+        await _refused(trusting, trusting.sandbox.corp.access_token(ANA, MCP), 503)
     assert (
-        trust.sandbox.corp.provider.counters.requests.total() - before == 2
+        trusting.sandbox.corp.provider.counters.requests.total() - before == 2
     )  # one for each place of metadata
 
 
-async def test_what_is_no_token_breaks_nothing(trust: Trust) -> None:
+async def test_what_is_no_token_breaks_nothing(trusting: Trusting) -> None:
     part = b64(json.dumps({"iss": "https://corp.example/acme"}).encode())
     deep = b64(b'{"iss":' + b"[" * 12_000)
     for token in ("", ".", "..", "a.b.c", "é.é.é", "\ud800", f"{part}.{part}.AAAA", f"{part}.{part}."):
-        await _refused(trust, token)
+        await _refused(trusting, token)
     for token in (f"{deep}.{deep}.x", f"e30.{deep}.x", f"{part}.{part}." + "x" * 100_000):
-        await _refused(trust, token)
+        await _refused(trusting, token)

@@ -1,4 +1,4 @@
-"""What we send to an issuer as its client: a form, with our secret in the header (RFC 6749 section 2.3.1)."""
+"""What we ask an issuer as its client: with our secret in the header, or with a token that it gave us."""
 
 import base64
 from collections.abc import Mapping
@@ -30,6 +30,25 @@ async def posted(
     if reply.status != 200:
         raise IssuerFailed(f"{url} answered with {reply.status}")
     return read_object(reply, url)
+
+
+async def told_name(egress: Egress, url: str, token: Json, subject: str) -> str | None:
+    """Return the name that userinfo tells of a person (OpenID Connect Core section 5.3), if it does.
+
+    A name is for showing: an issuer that fails to tell it keeps nobody out.
+    """
+    if not isinstance(token, str):
+        return None
+    origins = frozenset({origin_of(url)})
+    request = Outgoing("GET", url, (("Accept", "application/json"),))
+    credential = Credential({"Authorization": Secret(f"Bearer {token}")}, origins, 0)
+    try:
+        reply = await egress.send(request, origins=origins, limits=LIMITS, credential=credential)
+        told = read_object(reply, url)
+    except (EgressError, IssuerFailed):
+        return None
+    name = told.get("name") if told.get("sub") == subject else None  # section 5.3.2: else it is of another
+    return name if isinstance(name, str) else None
 
 
 def _basic(client_id: str, secret: Secret) -> str:

@@ -32,6 +32,7 @@ class Metadata:
     authorize: str | None
     token: str | None
     introspect: str | None
+    userinfo: str | None
     sends_iss: bool
     found_at: str
 
@@ -125,6 +126,7 @@ def _metadata(issuer: Issuer, body: Mapping[str, Json], place: str) -> Metadata:
         authorize=_endpoint(body, "authorization_endpoint", place),
         token=_endpoint(body, "token_endpoint", place),
         introspect=_endpoint(body, "introspection_endpoint", place),
+        userinfo=_endpoint(body, "userinfo_endpoint", place),
         sends_iss=body.get("authorization_response_iss_parameter_supported") is True,
         found_at=place,
     )

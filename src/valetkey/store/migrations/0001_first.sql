@@ -238,6 +238,15 @@ CREATE TABLE flows (
   until         BIGINT NOT NULL
 );
 
+-- Trips to another issuer, to sign in or to show who is there: one at a time for a browser.
+CREATE TABLE sign_ins (
+  browser  TEXT PRIMARY KEY,
+  id       TEXT NOT NULL UNIQUE,
+  issuer   TEXT NOT NULL,
+  state    TEXT NOT NULL,
+  until    BIGINT NOT NULL
+);
+
 CREATE TABLE audit (
   seq      BIGINT PRIMARY KEY,
   id       TEXT NOT NULL UNIQUE,
