@@ -16,7 +16,9 @@ TOKEN_FILE = "token"  # noqa: S105 - where the token is put for the load, not a 
 async def main(port: int, upstream: str, count: int, home: Path) -> None:
     """Serve until the process is ended; the agent's token is left in `home` when all is ready."""
     write(home / "manifests", count)
-    settings = parse(f'manifests = ["manifests"]\n[hosts]\n"{ORIGIN}" = "{upstream}"\n', home / FILE)
+    limits = "calls_per_minute = 100000000\nburst = 100000000\nprovider_calls_per_minute = 100000000"
+    text = f'manifests = ["manifests"]\n[limits]\n{limits}\n[hosts]\n"{ORIGIN}" = "{upstream}"\n'
+    settings = parse(text, home / FILE)
     url = f"http://localhost:{port}"
     async with opened(settings, public_url=url) as house:
         token = await _token(house)

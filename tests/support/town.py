@@ -45,6 +45,9 @@ CLIENTS = {
 NOTES = f'manifests = ["{Path(__file__).parent / "connectors"}"]'
 """The setting that adds the tests' own connector, `notes`, at the strict provider."""
 
+UNLIMITED = "[limits]\ncalls_per_minute = 1000000\nburst = 1000000\nprovider_calls_per_minute = 1000000"
+"""Tests call more often than anybody does, by a clock that stands still."""
+
 PASTED = f'manifests = ["{Path(__file__).parent / "manifests"}"]'
 """The setting that adds the three connectors whose secrets are pasted: `keyed`, `beared`, `basic_auth`."""
 
@@ -207,7 +210,8 @@ class Town:
 def settings_for(home: Path, base_url: str, more: str = "") -> Settings:
     """Settings under which every provider is the sandbox."""
     table = "".join(f'"{origin}" = "{target}"\n' for origin, target in hosts(base_url).items())
-    return parse(f"{more}\n[hosts]\n{table}", home / FILE)
+    limits = "" if "[limits]" in more else UNLIMITED
+    return parse(f"{more}\n{limits}\n[hosts]\n{table}", home / FILE)
 
 
 async def register(house: House, *providers: str) -> None:

@@ -20,7 +20,7 @@ from tests.support.answering import Somebody, Visitor
 from tests.support.clock import FakeClock
 from tests.support.fleet import PUBLIC, Balancer, fleet
 from tests.support.steps import Step, steps
-from tests.support.town import NOTES, Town, register
+from tests.support.town import NOTES, UNLIMITED, Town, register
 from tests.support.wire import ELICITS, Wire
 from valetkey import sandbox
 from valetkey.assemble import opened
@@ -158,7 +158,7 @@ async def truth(home: Path, seed: int = 11, *, more: str = "") -> AsyncIterator[
 def _write_settings(home: Path, base_url: str, more: str) -> None:
     home.mkdir(mode=0o700)
     table = "".join(f'"{origin}" = "{target}"\n' for origin, target in hosts(base_url).items())
-    (home / FILE).write_text(f'public_url = "{PUBLIC}"\n{NOTES}\n{more}\n[hosts]\n{table}')
+    (home / FILE).write_text(f'public_url = "{PUBLIC}"\n{NOTES}\n{more}\n{UNLIMITED}\n[hosts]\n{table}')
     (home / FILE).chmod(0o600)
 
 

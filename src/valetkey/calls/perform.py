@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from valetkey.audit import Audit, Record
 from valetkey.calls.answering import Answering
 from valetkey.calls.arguments import checked
+from valetkey.calls.limits import Limits
 from valetkey.calls.own import OwnTool, own_tools
 from valetkey.calls.policy import Policy
 from valetkey.calls.run import run
@@ -23,6 +24,7 @@ class Calls:
         self,
         catalog: Catalog,
         audit: Audit,
+        limits: Limits,
         policy: Policy,
         needs: Needs,
         connections: Connections,
@@ -30,6 +32,7 @@ class Calls:
         answering: Answering,
     ) -> None:
         self.catalog, self._audit, self.policy, self.accounts = catalog, audit, policy, needs.accounts
+        self._limits = limits
         self._needs, self._connections, self._egress = needs, connections, egress
         self._answering, self.own = answering, own_tools(answering)
         self._own = {name: tool for tool in self.own for name in (tool.name, tool.name.replace(".", "_"))}
@@ -47,7 +50,14 @@ class Calls:
         catalog = self.catalog.only(shows)
         answering = self._answering.over(catalog)
         return Calls(
-            catalog, self._audit, self.policy, self._needs, self._connections, self._egress, answering
+            catalog,
+            self._audit,
+            self._limits,
+            self.policy,
+            self._needs,
+            self._connections,
+            self._egress,
+            answering,
         )
 
     async def perform(self, caller: Caller, name: str, arguments: Json, call: CallId) -> dict[str, Json]:
@@ -57,12 +67,14 @@ class Calls:
         with a new one where it says `resend`. StoreError: it could not be recorded, so it was not made.
         """
         async with self._audit.around(caller, name, call) as record:  # opened and closed, whatever happens
+            self._limits.call(caller)  # rate_limited
             tool = record.tool(self.tool(name))  # not_found
             arguments = record.arguments(checked(tool, arguments))  # invalid
             await self.policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
             if isinstance(tool, OwnTool):
                 return await tool.answer(caller, arguments)  # it needs no connection, and nothing is sent
             met = await self._needs.met(caller, tool, arguments)  # NeedsPerson: all that is missing, one page
+            self._limits.send(met.connection)  # rate_limited, for the provider's sake
             while not await record.open(met.connection, met.grant.id, met.claim):  # durable before it is sent
                 met = await self._needs.met(caller, tool, arguments)  # another call had the last use of that
             return await self._run(record, caller, tool, arguments, met.connection, call)
@@ -89,6 +101,8 @@ class Calls:
         try:
             return await run(tool, arguments, upstream, key=call)
         except CallError as error:
+            if error.outcome == Outcome.RATE_LIMITED:
+                self._limits.told(connection, error.retry_after)
             if error.outcome != Outcome.RECONNECT:
                 raise
             # Refused for its token alone, so nothing happened: a person can mend it and it is sent anew.

@@ -6,6 +6,7 @@ repository can set any variable, and must not be able to point live tokens elsew
 
 from valetkey.settings.file import FILE, home, load, parse, reached_at
 from valetkey.settings.issuers import IssuerSettings
+from valetkey.settings.limits import LimitsSettings
 from valetkey.settings.tables import EgressSettings, EndpointSettings, Settings
 from valetkey.settings.template import TEMPLATE
 from valetkey.settings.values import LOOPBACK_NAMES, is_loopback
@@ -17,6 +18,7 @@ __all__ = [
     "EgressSettings",
     "EndpointSettings",
     "IssuerSettings",
+    "LimitsSettings",
     "Settings",
     "home",
     "is_loopback",

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from valetkey.model import Effect
 from valetkey.settings.issuers import IssuerKey, IssuerSettings, refuse_twins
+from valetkey.settings.limits import LimitsSettings
 from valetkey.settings.values import (
     Authority,
     LoopbackOrigin,
@@ -56,6 +57,7 @@ class Settings(Table):
     hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
     egress: EgressSettings = EgressSettings()
     clients: ClientsSettings = ClientsSettings()
+    limits: LimitsSettings = LimitsSettings()
     endpoints: dict[Name, EndpointSettings] = Field(default_factory=dict)
     issuers: dict[IssuerKey, IssuerSettings] = Field(default_factory=dict)
 
@@ -76,6 +78,7 @@ TABLES: tuple[type[Table], ...] = (
     Settings,
     EgressSettings,
     ClientsSettings,
+    LimitsSettings,
     EndpointSettings,
     IssuerSettings,
 )

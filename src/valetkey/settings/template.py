@@ -47,6 +47,15 @@ TEMPLATE = """\
 # [clients]
 # cimd = "on"
 
+# How much one caller or one person may take. What is not named here stays as it is.
+# [limits]
+# calls_per_minute = 120
+# burst = 60
+# provider_calls_per_minute = 6000
+# connections = 100
+# browsers = 50
+# clients = 200
+
 # Issuers other than this server whose access tokens count here, and where people may sign in.
 # `valetkey issuers check NAME` says what was found there; a client's secret is never in this file:
 # `valetkey issuers secret NAME --stdin` seals it.
