@@ -1,6 +1,10 @@
 """Agents with identities of their own, and what people have allowed them, without walking through pages."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx2
 
 from tests.support.town import Town
 from valetkey.authserver.asking import Client, Form
@@ -54,3 +58,39 @@ async def opened(here: Town, answer: dict[str, Json], resource: str | None = Non
 async def end_session(here: Town, session: str) -> None:
     async with here.house.ground.store.transaction() as tx:
         assert await here.house.sessions.end(tx, session)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """An agent that authenticates as itself with its secret, at whichever process `url` is."""
+
+    http: httpx2.AsyncClient
+    url: str
+    agent: Agent
+
+    async def exchange(self, token: str, kind: str = GRANT, **form: str) -> httpx2.Response:
+        asked = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": kind, **form}
+        return await self.http.post(f"{self.url}/token", data=asked)
+
+    async def grants(self) -> list[Mapping[str, Json]]:
+        answer = await self.http.get(f"{self.url}/agents/self/grants")
+        assert answer.status_code == 200, answer.text
+        listed: list[Mapping[str, Json]] = answer.json()["grants"]
+        return listed
+
+    async def ask(self, principal: str, *tools: str, **more: Json) -> httpx2.Response:
+        body = {"principal": principal, "tools": list(tools or ("gmail.list_unread",)), **more}
+        return await self.http.post(f"{self.url}/agents/self/requests", json=body)
+
+    async def stands(self, request: str) -> httpx2.Response:
+        return await self.http.get(f"{self.url}/agents/self/requests/{request}")
+
+
+@asynccontextmanager
+async def alone(here: Town, agent: Agent | None = None) -> AsyncIterator[Alone]:
+    """An agent with a new secret of its own; a new one unless it is given."""
+    agent = agent or await named(here)
+    async with here.house.ground.store.transaction() as tx:
+        secret = await here.house.agents.give_secret(tx, agent)
+    async with httpx2.AsyncClient(auth=(agent.id, secret), timeout=20, trust_env=False) as http:
+        yield Alone(http, here.url, agent)
