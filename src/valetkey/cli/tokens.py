@@ -7,7 +7,7 @@ import typer
 from valetkey.cli.house import act, has_served, in_house, names
 from valetkey.cli.output import AsJson, listed, say, tell, text, when
 from valetkey.errors import UsageError
-from valetkey.model import MINUTE, Json
+from valetkey.model import DAY, MINUTE, Json
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
@@ -16,6 +16,8 @@ app = typer.Typer(
     name="tokens", help="The tokens with which agents' clients come to this server.", no_args_is_help=True
 )
 _LONGEST = 30 * 24 * 60
+_KINDS = ("token", "client", "exchanged")
+"""Minted here, of a client that somebody signed in, got in exchange by an agent."""
 
 
 @app.command()
@@ -54,9 +56,10 @@ def mint(
 
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
-    """Show the tokens that work now.
+    """Show what lets agents' clients in now.
 
-    A token itself is shown once, when it is minted.
+    That is the tokens minted here, the clients that people signed in, and what
+    agents got in exchange. No token is shown: only what is behind it.
 
     Example:
       valetkey tokens list
@@ -67,20 +70,23 @@ def list_(*, as_json: AsJson = False) -> None:
 
     async def reading(house: "House") -> list[dict[str, Json]]:
         known = await names(house)
-        live = await house.sessions.all(house.ground.store, "token")
+        live = [session for kind in _KINDS for session in await house.sessions.all(house.ground.store, kind)]
         return [
             {
                 "id": session.id,
+                "kind": session.kind,
                 "principal": known.person(session.principal),
                 "actor": known.agent(session.actor),
+                "label": session.label,
                 "created": session.created,
                 "until": session.until,
             }
             for session in live
         ]
 
-    columns = {"id": text, "principal": text, "actor": text, "created": when, "until": when}
-    empty = "No token works now: `valetkey tokens mint --principal NAME --actor NAME` prints one."
+    who = {"id": text, "kind": text, "principal": text, "actor": text, "label": text}
+    columns = {**who, "created": when, "until": when}
+    empty = "Nobody's client is let in now: sign one in, or `valetkey tokens mint` prints a token."
     listed(in_house(reading), columns, as_json=as_json, empty=empty)
 
 
@@ -88,9 +94,10 @@ def list_(*, as_json: AsJson = False) -> None:
 def revoke(
     token: Annotated[str, typer.Argument(metavar="ID", help="As `valetkey tokens list` shows it.")],
 ) -> None:
-    """End a token at once.
+    """End a token or a client's session at once.
 
-    The next request that brings it is refused.
+    The next request that brings it is refused. A client cannot refresh it
+    either: its person has to sign it in again.
 
     Example:
       valetkey tokens revoke ses_0194…
@@ -99,10 +106,36 @@ def revoke(
     async def ending(house: "House") -> None:
         async with house.ground.store.transaction() as tx:
             session = await house.sessions.end(tx, token)
-            if session is None or session.kind != "token":
-                raise UsageError(f"no token `{token}` works; `valetkey tokens list` shows those that do")
+            if session is None or session.kind not in _KINDS:
+                raise UsageError(f"`{token}` lets nobody in; `valetkey tokens list` shows what does")
             event = act("token.revoked", session.principal, session.actor, session=session.id)
             await house.ground.audit.append(tx, event)
 
     in_house(ending)
     tell("It has ended: the next request that brings it is refused.")
+
+
+@app.command("rotate-key")
+def rotate_key() -> None:
+    """Sign tokens with a new key from now on.
+
+    Tokens that are out go on working: the old key is accepted for as long
+    as any of them can last. A server that runs takes the new key up by itself.
+
+    Example:
+      valetkey tokens rotate-key
+    """
+
+    async def rotating(house: "House") -> str:
+        from valetkey.people.sessions import TOKEN_AT_MOST
+        from valetkey.vault import Purpose
+
+        ground, purpose = house.ground, Purpose.TOKEN_SIGNING
+        async with ground.store.transaction() as tx:
+            kid = await ground.keys.rotate_server_key(
+                tx, purpose, ground.ids, ground.clock, accepted_for=TOKEN_AT_MOST + DAY
+            )
+            await ground.audit.append(tx, act("key.rotated", purpose=purpose, kid=kid))
+        return kid
+
+    tell(f"Tokens are signed with {in_house(rotating)} from now on; those that are out go on working.")
