@@ -41,7 +41,9 @@ from valetkey.egress import Egress, Rules
 from valetkey.errors import SettingsError
 from valetkey.grants import Grants
 from valetkey.identity import Identity, Tokens
+from valetkey.identity.issuers import Issuers
 from valetkey.identity.tokens import PATH
+from valetkey.identity.trust import Trust, trust
 from valetkey.jobs import Jobs
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness
@@ -89,6 +91,7 @@ class House:
     sessions: Sessions
     agents: Agents
     tokens: Tokens
+    trust: Trust
     identity: Identity
     connections: Connections
     grants: Grants
@@ -163,6 +166,7 @@ def _house(ground: Ground, issuer: str) -> House:
     sessions = Sessions(store, keys, ids, clock, ground.randomness)
     agents = Agents(keys, ids, clock, ground.randomness)
     tokens = Tokens(store, keys, clock, issuer, issuer + PATH)
+    trusted = _trust(ground, agents, tokens)
     connections = _connections(ground)
     grants, requests = (
         Grants(store, audit, ids, clock),
@@ -184,7 +188,8 @@ def _house(ground: Ground, issuer: str) -> House:
         sessions=sessions,
         agents=agents,
         tokens=tokens,
-        identity=Identity(tokens, sessions, grants),
+        trust=trusted,
+        identity=Identity(tokens, sessions, grants, trusted.trusted),
         connections=connections,
         grants=grants,
         requests=requests,
@@ -204,6 +209,22 @@ def _house(ground: Ground, issuer: str) -> House:
         jobs=Jobs(
             store, audit, connections, partial(sign_head, ground), clock, ground.leases, authserver.jobs
         ),
+    )
+
+
+def _trust(ground: Ground, agents: Agents, tokens: Tokens) -> Trust:
+    return trust(
+        Issuers(ground.settings.issuers, tokens.issuer, tokens.resource),
+        store=ground.store,
+        vault=ground.vault,
+        audit=ground.audit,
+        egress=ground.egress,
+        agents=agents,
+        ids=ground.ids,
+        clock=ground.clock,
+        randomness=ground.randomness,
+        public_url=ground.public_url,
+        resource=tokens.resource,
     )
 
 
