@@ -61,6 +61,8 @@ class AskedPerson:
         if visit.session.principal != request.principal:
             return visit.page("somebody_else.html", status=403, return_to=path)
         if request.state != "open":
+            if request.own:  # there is no agent to go back to
+                return visit.see("/mine")
             return _ended(visit, request)
         person = await self._accounts.get(self._store, request.principal)
         return await handler(Hearing(visit, visit.session, request, person.name, path))

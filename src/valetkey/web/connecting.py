@@ -7,27 +7,36 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from valetkey.connections import NotTaken
-from valetkey.grants import LASTS, Terms
+from valetkey.grants import LASTS, USES, Terms
 from valetkey.needs import Answers, Asked, Choice, Reading
 from valetkey.pages import Form, Pages
 from valetkey.pages.proof import Proof
 from valetkey.web.asked import AskedPerson, Hearing
 from valetkey.web.sections import picked, sections, ticked_at_first, typed
 
-_USUAL = "8 hours"
+_USUAL, _ANY_NUMBER = "8 hours", "any number"
 
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """What is ticked on the page, and what is wrong with it. A secret that was typed is not among it."""
+    """What is ticked on the page, and what is wrong with it. A secret that was typed is not among it.
+
+    `away`: the agent may act while its person is away.
+    """
 
     tools: frozenset[str]
     lasts: str = _USUAL
+    uses: str = _ANY_NUMBER
+    away: bool = False
     accounts: Mapping[str, str] = field(default_factory=dict)
     wrong_tools: str = ""
     wrong_proof: str = ""
     wrong_secrets: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(LASTS[self.lasts], USES[self.uses], self.away)
 
 
 class Connecting:
@@ -59,9 +68,10 @@ class Connecting:
 
     async def _checked(self, hearing: Hearing, form: Form) -> _Sheet:
         tools, lasts, accounts = form.all("tool"), form.one("lasts"), picked(form)
-        if lasts not in LASTS:
+        uses = form.one("uses") or _ANY_NUMBER
+        if lasts not in LASTS or uses not in USES:
             return _Sheet(tools, accounts=accounts, wrong_tools="Choose for how long.", status=422)
-        sheet = _Sheet(tools, lasts, accounts)
+        sheet = _Sheet(tools, lasts, uses, form.one("away") == "yes", accounts)
         if not tools:
             text = "Tick at least one thing it may do, or choose Deny."
             return replace(sheet, wrong_tools=text, status=422)
@@ -71,7 +81,7 @@ class Connecting:
 
     async def _allowed(self, hearing: Hearing, sheet: _Sheet, form: Form) -> Response:
         """Send the person on: to a provider, to the account they have just pasted a secret of, or back."""
-        choice = Choice(sheet.tools, Terms(LASTS[sheet.lasts]), sheet.accounts, typed(form))
+        choice = Choice(sheet.tools, sheet.terms, sheet.accounts, typed(form))
         to = await self._answers.approve(hearing.request, hearing.session, choice)
         return hearing.visit.confirm(hearing.onward(to), hearing.request.id)
 
@@ -84,5 +94,6 @@ class Connecting:
             sections=sections(asked, sheet.tools, sheet.wrong_secrets),
             choice=sheet,
             spans=list(LASTS),
+            counts=list(USES),
             ways=await self._proof.ways(hearing.session, hearing.request.id),
         )

@@ -17,12 +17,14 @@ _SECRET, _NAME, _ACCOUNT = "secret-", "name-", "account-"
 class Section:
     """One connector on the page. `place` is the host its provider is visited at, if it is.
 
-    `scopes` are the provider's, each with the tools that need it.
+    `wide` are entries for several tools at once, each with its words. `scopes` are the provider's, each
+    with the tools that need it.
     """
 
     part: Part
     more: list[Tool]
     more_open: bool
+    wide: dict[str, str]
     scopes: dict[str, list[Tool]]
     place: str
     wrong_secret: str
@@ -57,11 +59,24 @@ def _section(asked: Asked, part: Part, ticked: Collection[str], wrong: Mapping[s
     return Section(
         part=part,
         more=more,
-        more_open=any(tool.name in ticked for tool in more),
+        more_open=any(name in ticked for name in (*(tool.name for tool in more), *part.wide)),
+        wide={} if asked.request.own else _wide(part),
         scopes=_scopes([*part.asked, *more]),
         place=urlsplit(asked.origins.get(name, "")).netloc if part.trip else "",
         wrong_secret=wrong.get(name, ""),
     )
+
+
+def _wide(part: Part) -> dict[str, str]:
+    """What can be ticked at once: all that reads, all but what deletes, where that is more than one tool."""
+    reading, whole = part.wide
+    effects = [tool.effect for tool in part.connector.tools.values()]
+    offered = {}
+    if effects.count(Effect.READ) > 1:
+        offered[reading] = "Everything that reads"
+    if Effect.WRITE in effects and len(effects) > 1:
+        offered[whole] = "Everything but what deletes"
+    return offered
 
 
 def _scopes(tools: list[Tool]) -> dict[str, list[Tool]]:

@@ -1,0 +1,136 @@
+"""/mine/grants/<id>: one grant, and its person's ways to take from it, to add to it, and to end it.
+
+The way to take away takes no password and can add nothing, whatever is sent to it.
+"""
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from valetkey.errors import UsageError
+from valetkey.grants import KEEP, LASTS, USES, Grants, Less, More
+from valetkey.manifest import Tool
+from valetkey.pages import Form, Pages, tool_title
+from valetkey.pages.proof import Proof
+from valetkey.web.cards import Cards, Sheet
+from valetkey.web.groups import Group
+from valetkey.web.own import Own, OwnPages, nothing
+
+_SAME = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """What is wrong with what was sent: in the form that takes away, in the one that adds, in its proof."""
+
+    less: str = ""
+    more: str = ""
+    proof: str = ""
+    status: int = 200
+
+
+_NOTHING_WRONG = _Wrong()
+
+
+class Granted:
+    """Shows and changes a grant."""
+
+    def __init__(self, own: OwnPages, cards: Cards, grants: Grants, proof: Proof) -> None:
+        self._own, self._cards, self._grants, self._proof = own, cards, grants, proof
+
+    def routes(self, pages: Pages) -> list[Route]:
+        path = "/mine/grants/{id}"
+        return [
+            self._own.route(pages, path, get=self._show),
+            self._own.route(pages, f"{path}/narrow", post=self._narrow),
+            self._own.route(pages, f"{path}/extend", post=self._extend),
+            self._own.route(pages, f"{path}/revoke", post=self._revoke),
+        ]
+
+    async def _show(self, own: Own) -> Response:
+        return await self._page(own, *await self._found(own))
+
+    async def _narrow(self, own: Own, form: Form) -> Response:
+        group, sheet = await self._found(own)
+        allowed = {tool.name for tool in self._cards.words.tools_of(sheet.grant)}
+        if not allowed & form.all("keep"):
+            text = "Then nothing would be left. Revoke it instead, below."
+            return await self._page(own, group, sheet, _Wrong(less=text, status=422))
+        less = Less(
+            without=frozenset(allowed - form.all("keep")),
+            lasts=LASTS.get(form.one("lasts")),
+            uses=USES.get(form.one("uses")),
+            present=form.one("away") != "yes",
+        )
+        try:
+            await self._grants.narrow(own.principal, own.id(), less)
+        except UsageError:
+            wrong = _Wrong(less="That takes nothing away. Untick something first.", status=422)
+            return await self._page(own, group, sheet, wrong)
+        return own.visit.see(f"/mine/agents#{own.id()}")
+
+    async def _extend(self, own: Own, form: Form) -> Response:
+        group, sheet = await self._found(own)
+        if wrong := await self._proof.wrong(own.session, form, own.id()):
+            return await self._page(own, group, sheet, _Wrong(proof=wrong.text, status=wrong.status))
+        offered = {tool.name for tool in self._others(sheet)}
+        lasts, uses = form.one("lasts"), form.one("uses")
+        more = More(
+            tools=frozenset(offered & form.all("tool")),
+            lasts=LASTS.get(lasts, KEEP) if lasts != _SAME else KEEP,
+            uses=USES.get(uses, KEEP) if uses != _SAME else KEEP,
+            offline=form.one("away") == "yes",
+        )
+        try:
+            await self._grants.extend(own.principal, own.id(), more)
+        except UsageError:
+            wrong_more = _Wrong(more="That is no more than it has. Choose something first.", status=422)
+            return await self._page(own, group, sheet, wrong_more)
+        return own.visit.see(f"/mine/agents#{own.id()}")
+
+    async def _revoke(self, own: Own, form: Form) -> Response:
+        group, _ = await self._found(own)
+        await self._grants.revoke(own.principal, own.id())
+        text = "It is refused from its next call on. Your account stays connected."
+        return own.done(f"{group.name} may no longer do this", text, "/mine/agents")
+
+    async def _found(self, own: Own) -> tuple[Group, Sheet]:
+        found = await self._cards.sheet(own.principal, own.id())
+        if found is None:
+            raise nothing()
+        return found
+
+    def _others(self, sheet: Sheet) -> list[Tool]:
+        """The tools of its accounts' connectors that a grant does not allow."""
+        allowed = set(self._cards.words.tools_of(sheet.grant))
+        return [
+            tool
+            for name in sorted({account.connector for account in sheet.accounts})
+            for tool in self._cards.words.offered(name)
+            if tool not in allowed
+        ]
+
+    async def _page(self, own: Own, group: Group, sheet: Sheet, wrong: _Wrong = _NOTHING_WRONG) -> Response:
+        grant, now = sheet.grant, own.visit.now
+        return own.page(
+            "granted.html",
+            status=wrong.status,
+            group=group,
+            sheet=sheet,
+            tools=sorted(self._cards.words.tools_of(grant), key=tool_title),
+            others=self._others(sheet),
+            sooner=[said for said, lasts in LASTS.items() if _is_less(lasts, grant.until, now)],
+            later=[said for said, lasts in LASTS.items() if _is_more(lasts, grant.until, now)],
+            uses=list(USES),
+            wrong=wrong,
+            ways=await self._proof.ways(own.session, grant.id),
+        )
+
+
+def _is_less(lasts: int | None, until: int | None, now: int) -> bool:
+    return lasts is not None and (until is None or now + lasts < until)
+
+
+def _is_more(lasts: int | None, until: int | None, now: int) -> bool:
+    return until is not None and (lasts is None or now + lasts > until)

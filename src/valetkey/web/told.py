@@ -1,0 +1,75 @@
+"""What the record says, in words for the person it is about: how calls ended, and what was done otherwise."""
+
+from collections.abc import Mapping
+
+from valetkey.audit.read import AuditRecord
+from valetkey.model import Outcome
+
+ENDINGS: Mapping[str, tuple[str, str]] = {
+    Outcome.OK: ("done", "Done"),
+    Outcome.NOT_CONNECTED: ("asked", "Asked you to connect"),
+    Outcome.RECONNECT: ("asked", "Asked you to reconnect"),
+    Outcome.INSUFFICIENT_SCOPE: ("asked", "Asked for more access"),
+    Outcome.NOT_GRANTED: ("asked", "Asked whether it may"),
+    Outcome.AMBIGUOUS: ("asked", "Asked which account"),
+    Outcome.APPROVAL_NEEDED: ("asked", "Asked for your approval"),
+    Outcome.DECLINED: ("refused", "You said no"),
+    Outcome.DENIED: ("refused", "Refused by the operator"),
+    Outcome.INVALID: ("failed", "Asked for wrongly"),
+    Outcome.NOT_FOUND: ("failed", "Not found"),
+    Outcome.FORBIDDEN: ("failed", "Not allowed there"),
+    Outcome.CONFLICT: ("failed", "In conflict there"),
+    Outcome.RATE_LIMITED: ("failed", "Too much at once"),
+    Outcome.UNAVAILABLE: ("failed", "Could not be reached"),
+    Outcome.FAILED: ("failed", "Failed"),
+    Outcome.UNKNOWN: ("failed", "No answer: it may have happened"),
+}
+"""Every outcome: what kind of ending it is, and the words for it."""
+
+KINDS: Mapping[str, str] = {
+    "done": "Done",
+    "asked": "Asked you first",
+    "refused": "Refused",
+    "failed": "Failed",
+}
+
+_ACTS: Mapping[str, str] = {
+    "person.joined": "Joined",
+    "person.signed_in": "Signed in",
+    "person.signed_out": "Signed out",
+    "person.sign_in_failed": "A wrong password was given",
+    "password.changed": "Changed the password",
+    "passkey.added": "Added a passkey",
+    "passkey.removed": "Removed a passkey",
+    "passkey.copied": "A passkey looked copied",
+    "session.ended": "Ended a sign-in",
+    "request.declined": "Said no to {agent}",
+    "request.linked": "Made a link for {agent}",
+    "connection.connected": "Connected {connector}",
+    "connection.needs_reauth": "Access to {connector} ended",
+    "connection.revoked": "Disconnected {connector}",
+    "grant.given": "Allowed {agent} something",
+    "grant.narrowed": "Took something from {agent}",
+    "grant.extended": "Allowed {agent} more",
+    "grant.revoked": "Took back what {agent} may do",
+    "agent.stopped": "Stopped {agent}",
+    "token.minted": "Made a token for {agent}",
+    "token.revoked": "Ended a token of {agent}",
+    "token.exchanged": "Signed in to act for you",
+    "token.refused": "Was refused a token to act for you",
+    "secret.refused": "A pasted secret was not taken",
+    "callback.refused": "Came back from a provider in vain",
+}
+
+UNTOLD = frozenset({"request.made", "request.met", "connection.pending", "connection.confirming"})
+"""Steps on the way to what is told: the call that asked, the grant that was given."""
+
+
+def ending(record: AuditRecord) -> tuple[str, str]:
+    """Return what kind of ending a call has come to, and the words for it."""
+    return ENDINGS.get(record.outcome or "", ("failed", record.outcome or "Failed"))
+
+
+def act(kind: str, agent: str, connector: str) -> str:
+    """Say what was done by whoever did it; what has no words yet keeps its name."""
+    return _ACTS.get(kind, kind).format(agent=agent or "an agent", connector=connector or "an account")
