@@ -87,6 +87,10 @@ class Grants:
         """Whether a grant has neither ended nor been revoked or used up."""
         return await self._store.one(f"{rows.LIVE} AND id = $2", self._clock.now(), grant_id) is not None
 
+    async def stands(self, grant_id: str) -> bool:
+        """Whether a grant has neither ended nor been revoked, though it may be used up."""
+        return await self._store.one(f"{rows.STANDING} AND id = $2", self._clock.now(), grant_id) is not None
+
     async def narrow(
         self,
         principal: Principal,

@@ -2,6 +2,8 @@
 a session id, a header a caller can set, or what a client says of itself.
 """
 
+from collections.abc import Awaitable, Callable
+
 from valetkey.errors import Unauthenticated
 from valetkey.grants import Grants
 from valetkey.identity.identified import Identified
@@ -46,11 +48,16 @@ class Identity:
         """
         if self._trusted and session_id.startswith(PREFIX):
             return await self._trusted.session(session_id)
+        # The call that uses up a grant is answered, and what a client asks around it, too; no other is made.
+        session = behind = await self._ours(session_id, self._grants.stands)
+        while behind.parent:  # three deep at most
+            behind = await self._ours(behind.parent, self._grants.lives)
+        return session
+
+    async def _ours(self, session_id: str, good: Callable[[str], Awaitable[bool]]) -> Session:
         session = await self._sessions.read(session_id)
-        if session is None or (session.under and not await self._grants.lives(session.under)):
+        if session is None or (session.under and not await good(session.under)):
             raise Unauthenticated("this token's session has ended")
-        if session.kind == "exchanged" and session.parent:
-            await self.session(session.parent)  # three deep at most
         return session
 
 
