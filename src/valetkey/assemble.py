@@ -50,6 +50,7 @@ from valetkey.model import Clock, Ids, Randomness
 from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Requests, Trips
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Once, Passkeys, Sessions, Tries
+from valetkey.people.proved import Proved
 from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.leases import Leases
@@ -184,7 +185,7 @@ def _house(ground: Ground, issuer: str) -> House:
         ground=ground,
         accounts=accounts,
         passkeys=passkeys,
-        proof=Proof(store, accounts, passkeys, audit),
+        proof=Proof(store, accounts, passkeys, Proved(store, clock), audit),
         sessions=sessions,
         agents=agents,
         tokens=tokens,

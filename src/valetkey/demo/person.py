@@ -3,8 +3,10 @@
 The pages are the real ones. It keeps cookies as a browser does, and sends the headers one sends.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -13,15 +15,20 @@ import httpx2
 from valetkey.errors import UsageError
 
 _MOST_REDIRECTS = 10
+_REFRESH = re.compile(r'<meta http-equiv="refresh" content="0; url=([^"]+)">')
 
 
 @dataclass(slots=True)
 class Form:
-    """A form as it stands on a page: where it goes, and what it would send untouched."""
+    """A form as it stands on a page: where it goes, and what it would send untouched.
+
+    `elsewhere` are its buttons that send it to another place, each with what the button adds.
+    """
 
     action: str
     fields: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    elsewhere: list["Form"] = field(default_factory=list)
 
     def filled(self, values: Mapping[str, str]) -> str:
         """Return the body with these values in place of what stood there."""
@@ -47,6 +54,8 @@ class _Forms(HTMLParser):
     def _add(self, form: Form, tag: str, found: Mapping[str, str | None]) -> None:
         name, kind = found["name"] or "", found.get("type") or "text"
         form.names.add(name)
+        if to := found.get("formaction"):
+            form.elsewhere.append(Form(to, [(name, found.get("value") or "")]))
         unchecked = kind in {"checkbox", "radio"} and "checked" not in found
         if tag == "input" and not unchecked:
             form.fields.append((name, found.get("value") or ""))
@@ -69,10 +78,11 @@ class PersonWithBrowser:
         """Open a page, through its redirects, and return its text."""
         for _ in range(_MOST_REDIRECTS):
             reply = await self._http.get(url)
-            if not reply.is_redirect:
+            to = _onward(reply)
+            if to is None:
                 self.url, self.page = url, reply.text
                 return reply.text
-            url = urljoin(url, reply.headers["location"])
+            url = urljoin(url, to)
         raise UsageError(f"{urlsplit(url).netloc} redirects without end")
 
     async def submit(self, **values: str) -> str:
@@ -83,16 +93,22 @@ class PersonWithBrowser:
         return await self._send(self._form(set(values), ""), values)
 
     async def press(self, action: str) -> str:
-        """Send the form whose action ends like this, as it stands; return the next page."""
-        return await self._send(self._form(set(), action), {})
+        """Send the form, or press the button, whose action ends like this; return the next page."""
+        form = self._form(set(), action)
+        button = next((one for one in form.elsewhere if one.action.endswith(action)), None)
+        if button is None or form.action.endswith(action):
+            return await self._send(form, {})
+        return await self._send(Form(button.action, form.fields), dict(button.fields))
 
     async def _send(self, form: Form, values: Mapping[str, str]) -> str:
         target = urljoin(self.url, form.action or self.url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.url))
         headers = {"Origin": origin, "Content-Type": "application/x-www-form-urlencoded"}
+        if target.startswith(f"{origin}/"):
+            headers["Referer"] = self.url
         reply = await self._http.post(target, content=form.filled(values), headers=headers)
-        if reply.is_redirect:
-            return await self.open(urljoin(target, reply.headers["location"]))
+        if (to := _onward(reply)) is not None:
+            return await self.open(urljoin(target, to))
         self.url, self.page = target, reply.text
         return reply.text
 
@@ -100,7 +116,16 @@ class PersonWithBrowser:
         parser = _Forms()
         parser.feed(self.page)
         for form in parser.forms:
-            if names <= form.names and form.action.endswith(goes_to):
+            actions = [form.action, *(button.action for button in form.elsewhere)]
+            if names <= form.names and any(action.endswith(goes_to) for action in actions):
                 return form
         what = ", ".join(sorted(names)) or goes_to
         raise UsageError(f"the page at {urlsplit(self.url).path} has no form with {what}")
+
+
+def _onward(reply: httpx2.Response) -> str | None:
+    """Where a browser goes on by itself: a redirect, or a page that says so."""
+    if reply.is_redirect:
+        return str(reply.headers["location"])
+    found = _REFRESH.search(reply.text)
+    return unescape(found[1]) if found else None

@@ -10,8 +10,9 @@ from valetkey.audit import Audit
 from valetkey.errors import PageError
 from valetkey.model import AuditEvent
 from valetkey.pages.forms import Form
-from valetkey.people import Accounts, Session
+from valetkey.people import LOCAL, Accounts, Session
 from valetkey.people.passkeys import NotAccepted, Passkeys
+from valetkey.people.proved import Proved
 from valetkey.store import Store
 
 _PURPOSE = "proof"
@@ -22,12 +23,16 @@ class Ways:
     """How a person can prove that they are there: what the macro `proof` of fields.html shows.
 
     `name` is theirs, for a browser that remembers passwords. `passkey` are the options for
-    `navigator.credentials.get`, empty for somebody who has none here.
+    `navigator.credentials.get`, empty for somebody who has none here. `issuer` is where somebody else
+    vouches for them and they can sign in once more, `about` this page; `proved`: they did, just now.
     """
 
     name: str
     password: bool
     passkey: str
+    issuer: str = ""
+    about: str = ""
+    proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +46,22 @@ class Wrong:
 class Proof:
     """Checks that the person of a session is there, for one page: `about` says which, as an id does."""
 
-    def __init__(self, store: Store, accounts: Accounts, passkeys: Passkeys, audit: Audit) -> None:
-        self._store, self._accounts, self._passkeys, self._audit = store, accounts, passkeys, audit
+    def __init__(
+        self, store: Store, accounts: Accounts, passkeys: Passkeys, proved: Proved, audit: Audit
+    ) -> None:
+        self._store, self._accounts, self._passkeys = store, accounts, passkeys
+        self._proved, self._audit = proved, audit
 
     async def ways(self, session: Session, about: str) -> Ways:
         """Return what a page about something has to show."""
         person = await self._accounts.get(self._store, session.principal)
         passkey = await self._passkeys.asked_of(self._store, session.principal, _PURPOSE, session.id, about)
-        return Ways(person.name, person.has_password, passkey)
+        if session.principal.issuer == LOCAL:
+            return Ways(person.name, person.has_password, passkey)
+        proved = await self._proved.holds(session.id, about)
+        return Ways(
+            person.name, person.has_password, passkey, session.principal.issuer, about, proved=proved
+        )
 
     async def wrong(self, session: Session, form: Form, about: str) -> Wrong | None:
         """Return what is wrong with the proof in a form, None when the person is there.
@@ -57,7 +70,15 @@ class Proof:
         """
         if signed := form.one("passkey"):
             return await self._wrong_passkey(session, signed, about)
+        if session.principal.issuer != LOCAL and not form.one("password"):
+            return await self._wrong_elsewhere(session, about)
         return await self._wrong_password(session, form.one("password"))
+
+    async def _wrong_elsewhere(self, session: Session, about: str) -> Wrong | None:
+        if await self._proved.holds(session.id, about):
+            return None
+        text = f"Sign in at {session.principal.issuer} once more, then say it again: two minutes have passed."
+        return Wrong(403, text)
 
     async def _wrong_passkey(self, session: Session, signed: str, about: str) -> Wrong | None:
         principal = session.principal

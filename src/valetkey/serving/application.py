@@ -10,6 +10,7 @@ from starlette.routing import Route
 from valetkey import authserver
 from valetkey.assemble import House
 from valetkey.pages import Pages, Site
+from valetkey.people.proved import Proved
 from valetkey.server import Endpoint, Handlers
 from valetkey.server.callers import RequestCallers
 from valetkey.server.changes import Changes
@@ -100,6 +101,8 @@ def _rooms(house: House, pages: Pages, *, owner_chooses: bool = False) -> list[R
         requests=house.requests,
         reading=house.reading,
         answers=house.answers,
+        trust=house.trust,
+        proved=Proved(ground.store, ground.clock),
         owner_chooses=owner_chooses,
     )
 

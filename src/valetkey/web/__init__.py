@@ -10,17 +10,20 @@ from starlette.routing import Route
 from valetkey.audit import Audit
 from valetkey.connections import Connections
 from valetkey.grants import Grants
+from valetkey.identity.trust import Trust
 from valetkey.manifest import Catalog
 from valetkey.needs import Answers, Reading, Requests
 from valetkey.pages import Pages
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Passkeys, Sessions
+from valetkey.people.proved import Proved
 from valetkey.store import Store
 from valetkey.vault import KeyRing
 from valetkey.web.arriving import Arriving
 from valetkey.web.asked import AskedPerson
 from valetkey.web.browsers import Browsers
 from valetkey.web.connecting import Connecting
+from valetkey.web.federated import Federated
 from valetkey.web.joining import Joining
 from valetkey.web.mine import Mine
 from valetkey.web.signing import Signing
@@ -50,6 +53,8 @@ def routes(
     requests: Requests,
     reading: Reading,
     answers: Answers,
+    trust: Trust,
+    proved: Proved,
     owner_chooses: bool = False,
 ) -> list[Route]:
     """Return the routes of every page. `Pages.application` is made for them.
@@ -61,6 +66,7 @@ def routes(
     rooms: tuple[_Room, ...] = (
         Signing(store, accounts, browsers, owner_chooses=owner_chooses),
         Joining(store, accounts, browsers),
+        Federated(trust, proved, browsers, audit),
         Connecting(people, reading, answers, proof),
         Arriving(requests, people, reading, answers, proof),
         Mine(store, catalog, accounts, agents, connections, grants, browsers),
