@@ -48,6 +48,9 @@ NOTES = f'manifests = ["{Path(__file__).parent / "connectors"}"]'
 UNLIMITED = "[limits]\ncalls_per_minute = 1000000\nburst = 1000000\nprovider_calls_per_minute = 1000000"
 """Tests call more often than anybody does, by a clock that stands still."""
 
+NOWHERE: Mapping[str, str] = MappingProxyType({"https://claude.ai": "http://127.0.0.1:9"})
+"""What clients publish of themselves cannot be fetched: no test leaves this machine. Nobody listens there."""
+
 PASTED = f'manifests = ["{Path(__file__).parent / "manifests"}"]'
 """The setting that adds the three connectors whose secrets are pasted: `keyed`, `beared`, `basic_auth`."""
 
@@ -207,9 +210,12 @@ class Town:
             await browser.submit(name=name, password=PASSWORD)
 
 
-def settings_for(home: Path, base_url: str, more: str = "") -> Settings:
-    """Settings under which every provider is the sandbox."""
-    table = "".join(f'"{origin}" = "{target}"\n' for origin, target in hosts(base_url).items())
+def settings_for(
+    home: Path, base_url: str, more: str = "", rerouted: Mapping[str, str] = NOWHERE
+) -> Settings:
+    """Settings under which every provider is the sandbox, and some more origins are `rerouted`."""
+    targets = {**hosts(base_url), **rerouted}
+    table = "".join(f'"{origin}" = "{target}"\n' for origin, target in targets.items())
     limits = "" if "[limits]" in more else UNLIMITED
     return parse(f"{more}\n{limits}\n[hosts]\n{table}", home / FILE)
 
@@ -232,18 +238,19 @@ async def town(
     hold: float = HOLD_SECONDS,
     clock: FakeClock | None = None,
     listener: socket.socket | None = None,
+    rerouted: Mapping[str, str] = NOWHERE,
 ) -> AsyncIterator[Town]:
     """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`.
 
     `clients` are registered as `my-<name>`; `hold` is how long a leg waits for its person, in seconds;
-    `listener` is where it listens, if not on a loopback port of its own.
+    `listener` is where it listens, if not on a loopback port of its own; `rerouted` goes into `[hosts]`.
     """
     clock = clock or FakeClock()
     providers = Sandbox(clock)
     async with sandbox.running(providers) as base_url:
         listener = listener or listen("127.0.0.1", 0)
         url = f"http://localhost:{listener.getsockname()[1]}"
-        settings = settings_for(home, base_url, more)
+        settings = settings_for(home, base_url, more, rerouted)
         async with opened(settings, public_url=url, clock=clock) as house:
             await register(house, *clients)
             async with running(house, listener, hold=hold):

@@ -18,7 +18,7 @@ _REST = r"(?P<rest>(?:[/?](?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?)
 
 _HTTPS = re.compile(rf"https://{_HOST}{_PORT}{_REST}", re.ASCII | re.IGNORECASE)
 _LOOPBACK = re.compile(rf"http://(?P<host>localhost|127\.0\.0\.1|\[::1\]){_PORT}{_REST}", re.ASCII)
-_PRIVATE = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*):(?://{_HOST})?{_REST}", re.ASCII)
+_PRIVATE = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*):(?://{_HOST}|(?!//)){_REST}", re.ASCII)
 
 _SCHEMES = frozenset({"cursor"})
 """Schemes without a dot of clients that are in wide use and know no other way back (docs/adr)."""
