@@ -49,7 +49,7 @@ from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness
 from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Requests, Trips
 from valetkey.pages.proof import Proof
-from valetkey.people import Accounts, Agents, Once, Passkeys, Sessions, Tries
+from valetkey.people import Accounts, Agents, Once, Passkeys, Sessions, Tries, Welcome
 from valetkey.people.proved import Proved
 from valetkey.settings import Settings
 from valetkey.store import Store
@@ -89,6 +89,7 @@ class House:
     accounts: Accounts
     passkeys: Passkeys
     proof: Proof
+    welcome: Welcome
     sessions: Sessions
     agents: Agents
     tokens: Tokens
@@ -186,6 +187,7 @@ def _house(ground: Ground, issuer: str) -> House:
         accounts=accounts,
         passkeys=passkeys,
         proof=Proof(store, accounts, passkeys, Proved(store, clock), audit),
+        welcome=Welcome(store, keys, clock, ground.settings.home),
         sessions=sessions,
         agents=agents,
         tokens=tokens,

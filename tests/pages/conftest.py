@@ -27,7 +27,7 @@ class Counter:
 
     async def show(self, visit: Visit) -> Response:
         return visit.page(
-            "signin.html", form_to=self.form_to, problem="", name="", return_to="/", asked=False
+            "signin.html", form_to=self.form_to, problem="", name="", return_to="/", asked=False, passkey=""
         )
 
     async def submit(self, visit: Visit, form: Form) -> Response:

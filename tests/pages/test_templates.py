@@ -11,7 +11,8 @@ from valetkey.pages.templates import environment
 
 FOLDER = Path(pages.__file__).parent / "templates"
 NAMES = sorted(path.name for path in FOLDER.iterdir())
-LINKS = {"valetkey.css": "/static/valetkey.css", "mark.svg": "/static/mark.svg"}
+LINKS = {name: f"/static/{name}" for name in ("valetkey.css", "mark.svg", "passkeys.js")}
+OUR_SCRIPT = """<script src="{{ static('passkeys.js') }}" type="module"></script>"""
 
 
 def text(name: str) -> str:
@@ -21,7 +22,8 @@ def text(name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(name: str) -> None:
     inline = re.search(
-        r"<script|<style|\sstyle=|\son\w+=|javascript:|https?:|//\w+\.|\|\s*safe|autoescape", text(name)
+        r"<script|<style|\sstyle=|\son\w+=|javascript:|https?:|//\w+\.|\|\s*safe|autoescape",
+        text(name).replace(OUR_SCRIPT, ""),
     )
     assert not inline, f"{name}: {inline}"
 

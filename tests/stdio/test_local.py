@@ -7,7 +7,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from tests.support.desk import OWNER, Desk, approve, link_of, set_out, text_of
+from tests.support.desk import OWNER, Desk, approve, code_on, link_of, set_out, text_of
 from tests.support.town import PASSWORD
 from valetkey.demo.person import PersonWithBrowser
 
@@ -33,7 +33,7 @@ async def test_after_the_first_page_they_ask_for_the_password_that_was_chosen(he
         async with PersonWithBrowser() as owner:
             await owner.open(first)
             assert "/welcome" in owner.url
-            await owner.submit(password=PASSWORD)
+            await owner.submit(password=PASSWORD, code=code_on(owner))
             assert owner.url == first
         async with PersonWithBrowser() as somebody:
             await somebody.open(first)

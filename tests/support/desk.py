@@ -3,7 +3,9 @@
 The processes are real, and so are the pipes, the signals and the clock.
 """
 
+import html
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -150,10 +152,16 @@ async def set_out(browser: PersonWithBrowser, link: str) -> None:
     """Open a link, choosing a password or signing in on the way, and allow: now stand before the provider."""
     await browser.open(link)
     if "/welcome" in browser.url:
-        await browser.submit(password=PASSWORD)
+        await browser.submit(password=PASSWORD, code=code_on(browser))
     elif "/signin" in browser.url:
         await browser.submit(name=OWNER, password=PASSWORD)
     await browser.submit(password=PASSWORD, decision="allow")
+
+
+def code_on(browser: PersonWithBrowser) -> str:
+    """The code in the file that the page of a newcomer names, which only its owner can read."""
+    (file,) = re.findall(r"<code>(.+?)</code>", browser.page)
+    return Path(html.unescape(file)).read_text()
 
 
 def link_of(result: types.CallToolResult) -> str:

@@ -33,6 +33,10 @@ POSTS = (
     "/mine/connections/{id}/revoke",
     "/mine/grants/{id}/revoke",
     "/mine/browsers/end",
+    "/mine/sessions",
+    "/mine/password",
+    "/mine/passkeys/new",
+    "/mine/passkeys/{id}/remove",
 )
 
 

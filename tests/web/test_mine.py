@@ -123,7 +123,7 @@ async def test_a_form_of_it_without_a_session_is_refused(street: Street, browser
 async def test_every_entry_of_a_grant_has_words(street: Street, entry: str, words: str) -> None:
     house = street.town.house
     ground = house.ground
-    browsers = Browsers(ground.store, ground.keys, ground.audit, house.sessions)
+    browsers = Browsers(ground.store, ground.keys, ground.audit, house.accounts, house.sessions)
     rooms = (house.accounts, house.agents, house.connections, house.grants, browsers)
     mine = Mine(ground.store, ground.catalog, *rooms)
     assert mine._words(entry) == words

@@ -32,6 +32,10 @@ class Home:
         asked = await self.house.requests.find_or_make(caller, ("gmail.list_unread",), Outcome.NOT_CONNECTED)
         return self.house.requests.link(asked).removeprefix(URL)
 
+    def code(self) -> str:
+        """What the owner reads in the file that the page names."""
+        return self.house.welcome.file.read_text()
+
 
 @pytest.fixture
 async def here(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Home]:
@@ -62,10 +66,11 @@ async def test_a_link_leads_its_owner_to_choose_a_password_and_then_back(
     link = await here.link()
     page = await first_page(browser, link)
     assert "Welcome, ana" in page.text
-    sent = await browser.send(page, {"password": PASSWORD})
+    sent = await browser.send(page, {"password": PASSWORD, "code": here.code()})
     assert (sent.status, sent.location) == (303, link)
     assert "Gmail" in (await browser.follow(sent)).text
     assert await here.house.accounts.sign_in("ana", PASSWORD) is not None
+    assert not here.house.welcome.file.exists()
 
 
 @pytest.mark.parametrize("password", ["", "too short", "x" * 1001])
@@ -73,7 +78,7 @@ async def test_a_password_that_cannot_be_is_explained_and_the_owner_stays_new(
     here: Home, browser: Browser, password: str
 ) -> None:
     page = await first_page(browser, await here.link())
-    again = await browser.send(page, {"password": password})
+    again = await browser.send(page, {"password": password, "code": here.code()})
     assert again.status == 422
     assert "Welcome, ana" in again.text
     assert await here.house.accounts.newcomer(here.house.ground.store) is not None
@@ -110,6 +115,30 @@ async def test_a_link_that_is_over_or_somebody_elses_is_none(here: Home, browser
     link = await here.link()
     here.clock.advance(11 * MINUTE)
     assert (await browser.open(welcome(link))).status == 404
+
+
+async def test_a_program_that_can_only_open_pages_does_not_choose_in_the_owners_place(
+    here: Home, browser: Browser
+) -> None:
+    """An agent has the link and may have a browser; the file is for whoever has the owner's account."""
+    page = await first_page(browser, await here.link())
+    assert here.code().strip() not in page.response.text
+    assert here.house.welcome.file.stat().st_mode & 0o777 == 0o600
+    for code in ("", "0000-0000", here.code().strip()[:-1]):
+        sent = await browser.send(page, {"password": PASSWORD, "code": code})
+        assert (sent.status, "This is not the code" in sent.text) == (403, True)
+    assert await here.house.accounts.newcomer(here.house.ground.store) is not None
+
+
+async def test_the_code_cannot_be_guessed_at_any_pace(here: Home, browser: Browser) -> None:
+    page = await first_page(browser, await here.link())
+    for _ in range(5):
+        await browser.send(page, {"password": PASSWORD, "code": "0000-0000"})
+    sent = await browser.send(page, {"password": PASSWORD, "code": here.code()})
+    assert (sent.status, "Try again in" in sent.text) == (429, True)
+    here.clock.advance(MINUTE)
+    typed = here.code().upper().replace("-", " ")
+    assert (await browser.send(page, {"password": PASSWORD, "code": typed})).status == 303
 
 
 async def test_a_form_that_another_site_sends_chooses_nothing(here: Home, browser: Browser) -> None:

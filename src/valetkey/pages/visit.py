@@ -49,6 +49,11 @@ class Visit:
         self._kept = _TICKET.fullmatch(found) is not None
         self._ticket = found if self._kept else _text(tools.randomness(32))
 
+    @property
+    def now(self) -> int:
+        """The time by our clock, in milliseconds."""
+        return self._tools.clock.now()
+
     async def form(self) -> Form:
         """Return the posted form.
 
@@ -56,17 +61,21 @@ class Visit:
         """
         self._tools.site.refuse_other_sites(self.request)
         form = await read_form(self.request)
-        if not self._tools.stamps.fits(form.one(STAMP), "form", *self._bound_to()):
+        if not self._tools.stamps.fits(form.one(STAMP), "form", *self.bound_to()):
             text = "You may have signed in or out since it was opened. Nothing was done: open it again."
             raise PageError(403, "This page is out of date", text)
         return form
+
+    def bound_to(self) -> tuple[str, str]:
+        """What forms and challenges of this browser are for: its session, or a ticket before there is one."""
+        return ("session", self.session.id) if self.session else ("browser", self._ticket)
 
     def page(
         self, template: str, *, status: int = 200, form_to: Iterable[str] = (), **values: Any
     ) -> Response:
         """Show a page. `form_to` are URLs elsewhere that its form may redirect to."""
-        stamp = self._tools.stamps.make("form", *self._bound_to())
-        known = {"stamp": stamp, "signed_in": self.session is not None, "now": self._tools.clock.now()}
+        stamp = self._tools.stamps.make("form", *self.bound_to())
+        known = {"stamp": stamp, "signed_in": self.session is not None, "now": self.now}
         html = self._tools.templates.get_template(template).render(**known, **values)
         response = HTMLResponse(html, status, headers=page_headers(form_to))
         if self.session is None and not self._kept:
@@ -91,21 +100,18 @@ class Visit:
     def confirm(self, response: Response, about: str) -> Response:
         """Remember in the browser that this session's password was given just now, about one thing."""
         at = str(self._tools.clock.now())
-        value = f"{at}.{self._tools.stamps.make('confirmed', *self._bound_to(), about, at)}"
+        value = f"{at}.{self._tools.stamps.make('confirmed', *self.bound_to(), about, at)}"
         cookies.put(response, self._tools.site, self._name(CONFIRMED), value, CONFIRMED_FOR)
         return response
 
     def confirmed(self, about: str) -> bool:
         """Whether the password was given about this, in this session, within the last two minutes."""
         at, _, stamp = (cookies.read(self.request, self._name(CONFIRMED)) or "").partition(".")
-        ours = self._tools.stamps.fits(stamp, "confirmed", *self._bound_to(), about, at)
+        ours = self._tools.stamps.fits(stamp, "confirmed", *self.bound_to(), about, at)
         return ours and self.session is not None and self._is_recent(int(at))
 
     def _is_recent(self, at: int) -> bool:
         return 0 <= self._tools.clock.now() - at < CONFIRMED_FOR
-
-    def _bound_to(self) -> tuple[str, str]:
-        return ("session", self.session.id) if self.session else ("browser", self._ticket)
 
     def _name(self, suffix: str = "") -> str:
         return self._tools.site.cookie(suffix)

@@ -9,6 +9,7 @@ from valetkey.people.once import Once
 from valetkey.people.passkeys import Passkey, Passkeys
 from valetkey.people.sessions import Session, Sessions
 from valetkey.people.tries import Tries
+from valetkey.people.welcome import Welcome
 
 __all__ = [
     "LOCAL",
@@ -23,5 +24,6 @@ __all__ = [
     "Session",
     "Sessions",
     "Tries",
+    "Welcome",
     "valid_name",
 ]

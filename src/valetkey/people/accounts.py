@@ -152,6 +152,11 @@ class Accounts:
             raise UsageError(f"there is no person named `{name}`; `valetkey people add {name}` adds one")
         return _person(row)
 
+    async def known_as(self, db: Reads, name: str) -> Person | None:
+        """Return who signs in by a name, as somebody typed it."""
+        row = await db.one(f"{_OURS} AND name = $1", name[:63].lower())
+        return _person(row) if row else None
+
     async def owner(self, db: Reads) -> Person | None:
         """Return the owner of this server, who is the first person there was."""
         row = await db.one(f"{_OURS} AND owner = 1")

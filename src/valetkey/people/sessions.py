@@ -125,6 +125,12 @@ class Sessions:
         rows = await db.all(f"{_SESSIONS} WHERE actor = $1 ORDER BY created DESC", actor)
         return [session for row in rows if (session := self._live(row))]
 
+    async def of(self, db: Reads, principal: Principal) -> list[Session]:
+        """Return a principal's live sessions of every kind, newest first."""
+        sql = f"{_SESSIONS} WHERE issuer = $1 AND subject = $2 ORDER BY created DESC, id DESC"
+        rows = await db.all(sql, principal.issuer, principal.subject)
+        return [session for row in rows if (session := self._live(row))]
+
     async def end(self, tx: Transaction, session_id: str) -> Session | None:
         """End a session for good, with all that were got in exchange for it; None when it was not live."""
         session = self._live(await tx.one(f"{_SESSIONS} WHERE id = $1", session_id))

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from valetkey import authserver
 from valetkey.assemble import House
 from valetkey.pages import Pages, Site
+from valetkey.people import Welcome
 from valetkey.people.proved import Proved
 from valetkey.server import Endpoint, Handlers
 from valetkey.server.callers import RequestCallers
@@ -35,7 +36,7 @@ def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
 
 def pages_application(house: House) -> Starlette:
     """The pages alone, for a person whose agents come over stdio: the owner chooses a password there."""
-    return _application([*_rooms(house, _pages(house), owner_chooses=True), *_about(house)])
+    return _application([*_rooms(house, _pages(house), welcome=house.welcome), *_about(house)])
 
 
 def _application(routes: list[Route]) -> Starlette:
@@ -83,7 +84,7 @@ def _letting_in(house: House, pages: Pages, resources: frozenset[str]) -> list[R
     return [*served, *agents_self(house, site, house.authserver.authentication)]
 
 
-def _rooms(house: House, pages: Pages, *, owner_chooses: bool = False) -> list[Route]:
+def _rooms(house: House, pages: Pages, *, welcome: Welcome | None = None) -> list[Route]:
     ground = house.ground
     return routes(
         pages,
@@ -103,7 +104,7 @@ def _rooms(house: House, pages: Pages, *, owner_chooses: bool = False) -> list[R
         answers=house.answers,
         trust=house.trust,
         proved=Proved(ground.store, ground.clock),
-        owner_chooses=owner_chooses,
+        welcome=welcome,
     )
 
 

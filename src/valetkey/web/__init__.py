@@ -15,7 +15,7 @@ from valetkey.manifest import Catalog
 from valetkey.needs import Answers, Reading, Requests
 from valetkey.pages import Pages
 from valetkey.pages.proof import Proof
-from valetkey.people import Accounts, Agents, Passkeys, Sessions
+from valetkey.people import Accounts, Agents, Passkeys, Sessions, Welcome
 from valetkey.people.proved import Proved
 from valetkey.store import Store
 from valetkey.vault import KeyRing
@@ -26,6 +26,9 @@ from valetkey.web.connecting import Connecting
 from valetkey.web.federated import Federated
 from valetkey.web.joining import Joining
 from valetkey.web.mine import Mine
+from valetkey.web.own import OwnPages
+from valetkey.web.passkeys import PasskeyPages
+from valetkey.web.sessions import SessionsPage
 from valetkey.web.signing import Signing
 from valetkey.web.welcoming import Welcoming
 
@@ -55,24 +58,27 @@ def routes(
     answers: Answers,
     trust: Trust,
     proved: Proved,
-    owner_chooses: bool = False,
+    welcome: Welcome | None = None,
 ) -> list[Route]:
     """Return the routes of every page. `Pages.application` is made for them.
 
-    `owner_chooses`: an owner without a password chooses it at the first page, instead of by invitation.
+    `welcome`: an owner who has not joined does so at the first page, instead of by invitation.
     """
-    browsers = Browsers(store, keys, audit, sessions)
-    people = AskedPerson(store, accounts, requests)
+    browsers = Browsers(store, keys, audit, accounts, sessions)
+    people, own = AskedPerson(store, accounts, requests), OwnPages(store, requests)
     rooms: tuple[_Room, ...] = (
-        Signing(store, accounts, browsers, owner_chooses=owner_chooses),
-        Joining(store, accounts, browsers),
+        Signing(store, accounts, passkeys, browsers, owner_chooses=welcome is not None),
+        Joining(store, accounts, passkeys, browsers, audit),
         Federated(trust, proved, browsers, audit),
         Connecting(people, reading, answers, proof),
         Arriving(requests, people, reading, answers, proof),
+        SessionsPage(store, audit, own, accounts, passkeys, sessions, agents, browsers, proof),
+        PasskeyPages(store, audit, own, accounts, passkeys, proof),
         Mine(store, catalog, accounts, agents, connections, grants, browsers),
     )
-    if owner_chooses:
-        rooms = (*rooms, Welcoming(store, accounts, requests, browsers))
+    if welcome:
+        welcoming = Welcoming(store, accounts, passkeys, requests, browsers, audit, welcome)
+        rooms = (*rooms, welcoming)
     return [pages.static(), *(route for room in rooms for route in room.routes(pages))]
 
 

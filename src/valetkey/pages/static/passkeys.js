@@ -34,11 +34,13 @@ function fill(form, name, value) {
 }
 
 async function press(place, button) {
+  for (const field of button.form.querySelectorAll("[data-first]")) if (!field.reportValidity()) return false;
   const kind = place.dataset.passkey;
   const credential = await navigator.credentials[kind]({ publicKey: options(kind, place.dataset.options) });
   fill(button.form, "passkey", sent(credential));
   if (button.name) fill(button.form, button.name, button.value);
   button.form.submit(); // not requestSubmit: the fields that a password would need may stay empty
+  return true;
 }
 
 const WHY = {
@@ -53,7 +55,7 @@ function ready(place) {
     button.disabled = true;
     said.textContent = "";
     try {
-      await press(place, button);
+      button.disabled = await press(place, button);
     } catch (error) {
       said.textContent = WHY[error.name] ?? "No passkey was used. You can try again.";
       button.disabled = false;
