@@ -32,6 +32,8 @@ def _environment(links: tuple[tuple[str, str], ...]) -> Environment:
 _FILTERS: Mapping[str, Callable[..., Any]] = {
     "span": words.span,
     "moment": words.moment,
+    "day": words.day,
+    "hour": words.hour,
     "machine_moment": words.machine_moment,
     "plain": words.plain,
     "series": words.series,

@@ -31,6 +31,17 @@ def moment(at: int) -> str:
     return f"{when.day} {when:%b %Y, %H:%M} UTC"
 
 
+def day(at: int) -> str:
+    """Say on which day: `5 October 2024`."""
+    when = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{when.day} {when:%B %Y}"
+
+
+def hour(at: int) -> str:
+    """Say when on a day that was said already: `14:05 UTC`."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%H:%M} UTC"
+
+
 def machine_moment(at: int) -> str:
     """The same for a `datetime` attribute."""
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="minutes")

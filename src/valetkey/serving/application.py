@@ -90,6 +90,7 @@ def _rooms(house: House, pages: Pages, *, welcome: Welcome | None = None) -> lis
         pages,
         store=ground.store,
         keys=ground.keys,
+        vault=ground.vault,
         audit=ground.audit,
         catalog=ground.catalog,
         accounts=house.accounts,

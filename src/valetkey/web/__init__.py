@@ -12,24 +12,29 @@ from valetkey.connections import Connections
 from valetkey.grants import Grants
 from valetkey.identity.trust import Trust
 from valetkey.manifest import Catalog
-from valetkey.needs import Answers, Reading, Requests
+from valetkey.needs import Answers, Reading, Requests, Stopping
 from valetkey.pages import Pages
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Passkeys, Sessions, Welcome
 from valetkey.people.proved import Proved
 from valetkey.store import Store
-from valetkey.vault import KeyRing
+from valetkey.vault import KeyRing, Vault
+from valetkey.web.agents import MyAgents
 from valetkey.web.arriving import Arriving
 from valetkey.web.asked import AskedPerson
 from valetkey.web.browsers import Browsers
+from valetkey.web.cards import Cards
 from valetkey.web.connecting import Connecting
 from valetkey.web.federated import Federated
+from valetkey.web.granted import Granted
+from valetkey.web.history import History
 from valetkey.web.joining import Joining
 from valetkey.web.mine import Mine
 from valetkey.web.own import OwnPages
 from valetkey.web.passkeys import PasskeyPages
 from valetkey.web.sessions import SessionsPage
 from valetkey.web.signing import Signing
+from valetkey.web.waiting import WaitingForYou
 from valetkey.web.welcoming import Welcoming
 
 
@@ -44,6 +49,7 @@ def routes(
     *,
     store: Store,
     keys: KeyRing,
+    vault: Vault,
     audit: Audit,
     catalog: Catalog,
     accounts: Accounts,
@@ -66,6 +72,7 @@ def routes(
     """
     browsers = Browsers(store, keys, audit, accounts, sessions)
     people, own = AskedPerson(store, accounts, requests), OwnPages(store, requests)
+    cards = Cards(store, catalog, agents, connections, grants, sessions)
     rooms: tuple[_Room, ...] = (
         Signing(store, accounts, passkeys, browsers, owner_chooses=welcome is not None),
         Joining(store, accounts, passkeys, browsers, audit),
@@ -74,7 +81,11 @@ def routes(
         Arriving(requests, people, reading, answers, proof),
         SessionsPage(store, audit, own, accounts, passkeys, sessions, agents, browsers, proof),
         PasskeyPages(store, audit, own, accounts, passkeys, proof),
-        Mine(store, catalog, accounts, agents, connections, grants, browsers),
+        Mine(own, store, catalog, accounts, agents, connections, grants, requests),
+        MyAgents(own, cards, Stopping(store, audit, grants, sessions, requests)),
+        Granted(own, cards, grants, proof),
+        WaitingForYou(own, store, agents, requests, cards.words),
+        History(own, store, vault, agents, cards),
     )
     if welcome:
         welcoming = Welcoming(store, accounts, passkeys, requests, browsers, audit, welcome)

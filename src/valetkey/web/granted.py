@@ -60,7 +60,6 @@ class Granted:
         less = Less(
             without=frozenset(allowed - form.all("keep")),
             lasts=LASTS.get(form.one("lasts")),
-            uses=USES.get(form.one("uses")),
             present=form.one("away") != "yes",
         )
         try:
@@ -122,7 +121,7 @@ class Granted:
             others=self._others(sheet),
             sooner=[said for said, lasts in LASTS.items() if _is_less(lasts, grant.until, now)],
             later=[said for said, lasts in LASTS.items() if _is_more(lasts, grant.until, now)],
-            uses=list(USES),
+            oftener=[said for said, uses in USES.items() if _is_oftener(uses, sheet.left)],
             wrong=wrong,
             ways=await self._proof.ways(own.session, grant.id),
         )
@@ -134,3 +133,7 @@ def _is_less(lasts: int | None, until: int | None, now: int) -> bool:
 
 def _is_more(lasts: int | None, until: int | None, now: int) -> bool:
     return until is not None and (lasts is None or now + lasts > until)
+
+
+def _is_oftener(uses: int | None, left: int | None) -> bool:
+    return left is not None and (uses is None or uses > left)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from valetkey.audit.history import Page, acted, page
 from valetkey.audit.read import AuditRecord
 from valetkey.model import Json
 from valetkey.pages import Pages, plain
+from valetkey.pages.words import day
 from valetkey.people import Agents
 from valetkey.store import Store
 from valetkey.vault import Vault
@@ -27,12 +29,13 @@ _LONGEST = 600
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A record as the page shows it. `by` is an agent's name; None where a person or the operator did it."""
+    """A record as the page shows it. `about` says more of what was not a call: which tools were allowed."""
 
     at: int
     who: str
     by_agent: bool
     what: str
+    about: str
     account: str
     kind: str
     ended: str
@@ -63,7 +66,7 @@ class History:
         chosen = {name: value for name, value in (("agent", agent), ("ended", ended)) if value}
         return own.page(
             "history.html",
-            entries=await self._entries(own, found, groups),
+            days=_by_day(await self._entries(own, found, groups)),
             groups=groups,
             kinds=KINDS,
             you=YOU,
@@ -89,6 +92,7 @@ class History:
             who={"agent": agent, "person": "You", "operator": "The operator"}.get(record.by, "Valetkey"),
             by_agent=record.by == "agent",
             what=self._what(record, agent, account),
+            about=", ".join(self._cards.words.entry(str(one)) for one in _names(record.details.get("tools"))),
             account=account.label if account else "",
             kind=kind,
             ended=ended,
@@ -118,6 +122,14 @@ def _fits(agent: str, ended: str, groups: list[Group]) -> Callable[[AuditRecord]
         return not ended or (record.kind == "call" and ending(record)[0] == ended)
 
     return fits
+
+
+def _by_day(entries: list[_Entry]) -> list[tuple[str, list[_Entry]]]:
+    return [(said, list(found)) for said, found in groupby(entries, key=lambda entry: day(entry.at))]
+
+
+def _names(tools: Json) -> list[Json]:
+    return tools if isinstance(tools, list) else []
 
 
 def _arguments(arguments: Json) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""A person's own page: which agents may do what, what is connected, and the end of either.
+"""/mine: the accounts a person has connected, how to end or renew that, and what else they can connect.
 
-To withdraw something takes no password; to allow something is done elsewhere, and does.
+To disconnect takes no password; to connect leads to a page that asks for one.
 """
 
 from dataclasses import dataclass
@@ -9,156 +9,145 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from valetkey.connections import Connections
-from valetkey.errors import CallError, PageError, UsageError
+from valetkey.errors import CallError, PageError
 from valetkey.grants import Grants
-from valetkey.manifest import Catalog
-from valetkey.model import Connection, ConnectionState, Grant, Principal
-from valetkey.pages import EFFECTS, Form, Pages, Visit, tool_title
-from valetkey.pages.returning import sign_in_first
+from valetkey.manifest import Catalog, Connector
+from valetkey.model import Connection, ConnectionState, Effect, Outcome, Principal
+from valetkey.needs import Requests
+from valetkey.needs.requests import ANOTHER
+from valetkey.pages import Form, Pages, Visit, plain
 from valetkey.people import Accounts, Agents
 from valetkey.store import Store
-from valetkey.web.browsers import Browsers
-
-_LISTED = (ConnectionState.CONNECTED, ConnectionState.NEEDS_REAUTH)
+from valetkey.web.cards import USABLE
+from valetkey.web.groups import grouped
+from valetkey.web.own import Own, OwnPages, made, nothing
+from valetkey.web.words import Words
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """A connection as the page shows it."""
+    """A connection as the page shows it. `agents` are those that may use it."""
 
     id: str
+    connector: str
     title: str
     label: str
     since: int
     works: bool
     pasted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Allowed:
-    """A grant as the page shows it: the tools in words, and the accounts they are for."""
-
-    id: str
-    agent: str
-    tools: list[str]
-    accounts: list[_Account]
-    until: int | None
+    agents: list[str]
 
 
 class Mine:
-    """Shows a person what is theirs, and ends it."""
+    """Shows a person their connections, ends them, and sets out to make new ones."""
 
     def __init__(
         self,
+        own: OwnPages,
         store: Store,
         catalog: Catalog,
         accounts: Accounts,
         agents: Agents,
         connections: Connections,
         grants: Grants,
-        browsers: Browsers,
+        requests: Requests,
     ) -> None:
-        self._store, self._catalog, self._accounts, self._agents = store, catalog, accounts, agents
-        self._connections, self._grants, self._browsers = connections, grants, browsers
+        self._own, self._store, self._catalog = own, store, catalog
+        self._accounts, self._agents, self._connections = accounts, agents, connections
+        self._grants, self._requests, self._words = grants, requests, Words(catalog)
 
     def routes(self, pages: Pages) -> list[Route]:
         return [
             pages.route("/", get=_home),
-            pages.route("/mine", get=self._show),
-            pages.route("/mine/connections/{id}/revoke", post=self._disconnect),
-            pages.route("/mine/grants/{id}/revoke", post=self._revoke),
-            pages.route("/mine/browsers/end", post=self._sign_out_everywhere),
+            self._own.route(pages, "/mine", get=self._show),
+            self._own.route(pages, "/mine/connections/{id}/revoke", post=self._disconnect),
+            self._own.route(pages, "/mine/connections/{id}/reconnect", post=self._reconnect),
+            self._own.route(pages, "/mine/connectors/{name}/connect", post=self._connect),
         ]
 
-    async def _show(self, visit: Visit) -> Response:
-        if visit.session is None:
-            return sign_in_first(visit, "/mine")
-        principal = visit.session.principal
-        connections = await self._connections.rows.of(principal)
-        accounts = {one.id: self._account(one) for one in connections if one.state in _LISTED}
-        person = await self._accounts.get(self._store, principal)
-        return visit.page(
+    async def _show(self, own: Own) -> Response:
+        rows = await self._connections.rows.of(own.principal)
+        live = [one for one in rows if one.state in USABLE]
+        person = await self._accounts.get(self._store, own.principal)
+        return own.page(
             "mine.html",
             name=person.name,
-            accounts=list(accounts.values()),
-            allowed=[await self._allowed(grant, accounts) for grant in await self._grants.of(principal)],
+            accounts=[await self._account(one) for one in sorted(live, key=lambda one: one.connector)],
+            others=await self._others({one.connector for one in live}),
         )
 
-    async def _disconnect(self, visit: Visit, form: Form) -> Response:
-        principal = _present(visit)
-        connection = await self._connections.rows.get(self._store, visit.request.path_params["id"])
-        if connection is None or connection.principal != principal or connection.state not in _LISTED:
-            raise _nothing()
+    async def _disconnect(self, own: Own, form: Form) -> Response:
+        connection = await self._found(own)
         revoked = await self._connections.revocation.revoke(connection, "person")
-        return _done(visit, f"{self._title(connection.connector)} is disconnected", revoked.told)
+        title = f"{self._words.connector(connection.connector)} is disconnected"
+        return own.done(title, revoked.told, "/mine")
 
-    async def _revoke(self, visit: Visit, form: Form) -> Response:
-        principal = _present(visit)
+    async def _reconnect(self, own: Own, form: Form) -> Response:
+        connection = await self._found(own)
+        connector = self._connector(connection.connector)
+        return await self._set_out(own, connector, Outcome.RECONNECT, connection.id)
+
+    async def _connect(self, own: Own, form: Form) -> Response:
+        connector = self._connector(own.id("name"))
+        live = await self._connections.rows.live(self._store, own.principal, connector.name)
+        return await self._set_out(own, connector, Outcome.NOT_CONNECTED, ANOTHER if live else None)
+
+    async def _set_out(self, own: Own, connector: Connector, outcome: Outcome, about: str | None) -> Response:
+        """Go to the page that asks: for what reads, which is the least that makes sense."""
+        if not await self._can_connect(connector):
+            text = f"The operator has to register a client at {connector.title}'s provider first."
+            raise PageError(503, "Not set up yet", text)
+        reading = [tool.name for tool in connector.tools.values() if tool.effect is Effect.READ]
+        tools = tuple(reading or connector.tools)
         try:
-            grant = await self._grants.revoke(principal, visit.request.path_params["id"])
-        except UsageError:
-            raise _nothing() from None
-        agent = await self._agent(grant)
-        return _done(visit, f"{agent} may no longer do this", "It is refused from its next call on.")
+            request = await self._requests.by_person(own.principal, tools, outcome, about)
+        except CallError:
+            text = "Decide about what waits for you, or wait ten minutes, and try again."
+            raise PageError(429, "Too much is open already", text) from None
+        return own.visit.see(f"/connect/{self._requests.handle(request)}")
 
-    async def _sign_out_everywhere(self, visit: Visit, form: Form) -> Response:
-        return await self._browsers.end_all(visit, _present(visit))
+    async def _found(self, own: Own) -> Connection:
+        found = await self._connections.rows.get(self._store, own.id())
+        if found is None or found.principal != own.principal or found.state not in USABLE:
+            raise nothing()
+        return found
 
-    async def _allowed(self, grant: Grant, accounts: dict[str, _Account]) -> _Allowed:
-        tools = sorted(self._words(name) for name in grant.tools)
-        live = [accounts[one] for one in sorted(grant.connections & accounts.keys())]
-        return _Allowed(grant.id, await self._agent(grant), tools, live, grant.until)
+    def _connector(self, name: str) -> Connector:
+        found = self._catalog.connectors.get(name)
+        if found is None:
+            raise nothing()
+        return found
 
-    async def _agent(self, grant: Grant) -> str:
-        agent = await self._agents.get(self._store, grant.actor)
-        return agent.name if agent else grant.actor
+    async def _others(self, have: set[str]) -> list[Connector]:
+        """What else can be connected here, by title."""
+        others = [one for name, one in self._catalog.connectors.items() if name not in have]
+        return sorted([one for one in others if await self._can_connect(one)], key=lambda one: one.title)
 
-    def _account(self, connection: Connection) -> _Account:
+    async def _can_connect(self, connector: Connector) -> bool:
+        if connector.pasted:
+            return True
+        try:
+            await self._connections.registrations.for_connector(self._store, connector)
+        except CallError:
+            return False
+        return True
+
+    async def _account(self, one: Connection) -> _Account:
         return _Account(
-            id=connection.id,
-            title=self._title(connection.connector),
-            label=connection.label or "an account without a name",
-            since=_made(connection.id),
-            works=connection.state is ConnectionState.CONNECTED,
-            pasted=connection.registration is None,
+            id=one.id,
+            connector=one.connector,
+            title=self._words.connector(one.connector),
+            label=plain(one.label) if one.label else "an account without a name",
+            since=made(one.id),
+            works=one.state is ConnectionState.CONNECTED,
+            pasted=one.registration is None,
+            agents=await self._agents_on(one.principal, one.id),
         )
 
-    def _title(self, name: str) -> str:
-        connector = self._catalog.connectors.get(name)
-        return connector.title if connector else name
-
-    def _words(self, entry: str) -> str:
-        """Say in words what one entry of a grant allows: a tool, all of a connector, or one effect there."""
-        connector, _, effect = entry.removesuffix(".*").partition(":")
-        if entry.endswith(".*"):
-            return f"everything in {self._title(connector)} but what deletes"
-        if effect:
-            return f"everything in {self._title(connector)} that {EFFECTS[effect]}"
-        try:
-            return tool_title(self._catalog.tool(entry))
-        except CallError:
-            return entry
-
-
-def _present(visit: Visit) -> Principal:
-    """Raises PageError 403."""
-    if visit.session is None:
-        raise PageError(403, "You are not signed in", "Sign in, and try again.")
-    return visit.session.principal
-
-
-def _made(connection_id: str) -> int:
-    """When a connection was made: a UUIDv7 begins with its time (RFC 9562 section 5.7)."""
-    return int(connection_id.partition("_")[2][:12], 16)
-
-
-def _done(visit: Visit, title: str, text: str) -> Response:
-    return visit.page("ended.html", drawing="check", title=title, text=text)
-
-
-def _nothing() -> PageError:
-    text = "It may have ended already, or it is not yours."
-    return PageError(404, "There is nothing here", text)
+    async def _agents_on(self, principal: Principal, connection: str) -> list[str]:
+        grants = await self._grants.of(principal)
+        ids = [grant.actor for grant in grants if connection in grant.connections]
+        return [group.name for group in await grouped(self._store, self._agents, ids)]
 
 
 async def _home(visit: Visit) -> Response:
