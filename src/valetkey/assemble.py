@@ -30,6 +30,7 @@ from valetkey.calls.policy import Policy
 from valetkey.connections import Connections, Flows, Registrations
 from valetkey.connections.connect import Connecting
 from valetkey.connections.endpoint import TokenEndpoint
+from valetkey.connections.giving_back import GivingBack
 from valetkey.connections.keeping import Keeping
 from valetkey.connections.pasting import Pasting
 from valetkey.connections.refresh import Refresher
@@ -265,7 +266,9 @@ def _connections(ground: Ground) -> Connections:
     ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
     rows, sets = Rows(store, vault, audit, clock), TokenSets(vault)
     registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
-    revocation = Revocation(store, vault, sets, rows, registrations, endpoint, egress, audit, ground.catalog)
+    catalog = ground.catalog
+    giving = GivingBack(store, rows, sets, registrations, endpoint, egress, audit, catalog, clock)
+    revocation = Revocation(store, vault, sets, rows, giving, egress, catalog)
     renewal = Renewal(store, sets, rows, registrations, endpoint, revocation, audit, clock, randomness)
     keeping, overridden = Keeping(vault, egress, rows, sets, ids), egress.overridden
     return Connections(

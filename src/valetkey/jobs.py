@@ -1,7 +1,7 @@
 """What happens without anybody asking: each process runs it, a lease in the store picks one.
 
-Closing calls a dead process left open, giving back what nobody confirmed or came back for, erasing
-what was deleted, signing the chain.
+Closing calls a dead process left open, giving back what nobody confirmed or came back for, telling
+providers that did not answer, erasing what was deleted, signing the chain.
 """
 
 import logging
@@ -53,6 +53,7 @@ class Jobs:
         jobs: tuple[Job, ...] = (
             self._audit.close_left_open,
             self._give_back_unconfirmed,
+            self._connections.revocation.retry,
             self._connections.flows.forget_late,
             *self._more,
             self._store.erase_deleted,  # what a revocation could not erase while somebody was reading

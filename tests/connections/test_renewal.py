@@ -96,7 +96,7 @@ async def test_tokens_that_come_for_a_revoked_connection_are_given_back(here: Li
             here.sandbox.strict.faults.release()
     assert [grant.revoked for grant in here.sandbox.strict.grants()] == [True]
     given = await here.happened("connection.given_back")
-    assert [event["at_provider"] for event in given] == ["failed", "revoked"]
+    assert [event["at_provider"] for event in given] == ["pending", "revoked"]
     assert await sealed(here, connection) == []
     ground = here.house.ground
     assert (await verify(ground.store, ground.keys)).ok

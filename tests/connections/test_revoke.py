@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from tests.support.town import NOTES, Town, town
 from tests.support.wire import text
 from valetkey.connections import AtProvider, Revoked
 from valetkey.errors import UsageError
-from valetkey.model import Connection
+from valetkey.model import DAY, HOUR, MINUTE, Connection
 from valetkey.people import Person
 
 
@@ -24,6 +25,8 @@ async def ana(here: Town) -> AsyncIterator[Person]:
     yield await here.newcomer()
     for provider in here.sandbox.providers.values():
         provider.faults.clear()
+    here.clock.advance(HOUR)
+    await here.house.connections.revocation.retry()  # nobody's is left over for the next test
 
 
 async def _only(here: Town, person: Person) -> Connection:
@@ -67,8 +70,8 @@ async def test_a_provider_that_does_not_answer_well_is_said_and_changes_nothing_
     here.sandbox.strict.faults.set("revoke", fault, times=1)
     told = await _revoked(here, await _only(here, ana))
     if fault not in {"garbage", "html"}:  # a 200 is RFC 7009's yes, whatever its body
-        assert told.at_provider is AtProvider.FAILED
-        assert "did not confirm" in told.told
+        assert told.at_provider is AtProvider.PENDING
+        assert "did not confirm yet" in told.told
     async with here.client(token) as agent:
         assert "[not_connected]" in text(await agent.call_tool("notes.list_notes", {}))
     (event,) = [record for record in await here.records(ana) if record.kind == "connection.given_back"]
@@ -79,6 +82,86 @@ async def test_slack_that_says_no_with_200_is_not_believed(here: Town, ana: Pers
     await here.connected(ana, "slack.list_channels")
     here.sandbox.slack.revoke()
     assert (await _revoked(here, await _only(here, ana))).at_provider is AtProvider.FAILED
+
+
+async def _told_later(here: Town, person: Person, after: int = MINUTE) -> list[str]:
+    """Let some time pass, and the jobs run; what the audit says since of what the provider answered."""
+    here.clock.advance(after)
+    await here.house.connections.revocation.retry()
+    given = [record for record in await here.records(person) if record.kind == "connection.given_back"]
+    return [record.details["at_provider"] for record in given]
+
+
+async def _aside(here: Town, connection: Connection) -> bool:
+    """Whether the tokens of an ended connection are still kept."""
+    find = "SELECT 1 FROM sealed WHERE purpose = 'given_back' AND id = $1"
+    return await here.house.ground.store.one(find, connection.id) is not None
+
+
+async def test_a_provider_that_was_down_is_told_once_it_is_up(here: Town, ana: Person) -> None:
+    await here.connected(ana, "notes.list_notes")
+    connection, before = await _only(here, ana), here.sandbox.strict.counters.revocations
+    here.sandbox.strict.faults.set("revoke", "server_error", times=2)
+    await _revoked(here, connection)
+    assert await _told_later(here, ana, after=MINUTE - 1) == ["pending"], "not before its turn"
+    assert await _told_later(here, ana, after=1) == ["pending"]
+    assert await _aside(here, connection)
+    assert await _told_later(here, ana, after=2 * MINUTE) == ["pending", "revoked"]
+    assert here.sandbox.strict.counters.revocations == before + 1
+    assert [grant.revoked for grant in here.sandbox.strict.grants()][-1:] == [True]
+    assert not await _aside(here, connection)
+    assert await _told_later(here, ana, after=DAY) == ["pending", "revoked"], "once"
+
+
+async def test_a_provider_that_is_down_for_a_day_is_given_up(here: Town, ana: Person) -> None:
+    await here.connected(ana, "notes.list_notes")
+    connection = await _only(here, ana)
+    here.sandbox.strict.faults.set("revoke", "drop", times=99)
+    await _revoked(here, connection)
+    for _ in range(23):
+        assert await _told_later(here, ana, after=HOUR) == ["pending"]
+    assert await _aside(here, connection)
+    assert await _told_later(here, ana, after=HOUR) == ["pending", "failed"]
+    assert not await _aside(here, connection)
+    here.sandbox.strict.faults.clear()
+    assert await _told_later(here, ana, after=HOUR) == ["pending", "failed"]
+
+
+async def test_a_process_that_dies_before_the_answer_leaves_it_to_the_next_one(
+    here: Town, ana: Person
+) -> None:
+    token = await here.connected(ana, "notes.list_notes")
+    connection = await _only(here, ana)
+    held = here.sandbox.strict.faults.set("revoke", "hold", 1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_revoked, here, connection)
+        await held.arrived.wait()
+        tasks.cancel_scope.cancel()
+    here.sandbox.strict.faults.release()
+    async with here.client(token) as agent:
+        assert "[not_connected]" in text(await agent.call_tool("notes.list_notes", {}))
+    async with here.another() as there:
+        assert await _told_later(there, ana) == ["revoked"]
+    assert not await _aside(here, connection)
+
+
+async def test_where_it_would_end_what_is_in_use_the_provider_is_told_with_the_last(
+    here: Town, ana: Person
+) -> None:
+    """As with Google, whose revocation ends all that an account gave a client."""
+    await here.connected(ana, "gmail.list_unread", account="ben@example.com")
+    token = await here.connected(ana, "google_calendar.list_calendars", account="ben@example.com")
+    calendar, gmail = await here.house.connections.rows.of(ana.principal)
+    before = here.sandbox.google.counters.revocations
+    told = await _revoked(here, gmail)
+    assert told.at_provider is AtProvider.SHARED
+    assert "other connections" in told.told
+    assert not await _aside(here, gmail)
+    async with here.client(token) as agent:
+        assert not (await agent.call_tool("google_calendar.list_calendars", {})).is_error
+    assert here.sandbox.google.counters.revocations == before
+    assert (await _revoked(here, calendar)).at_provider is AtProvider.REVOKED
+    assert {grant.revoked for grant in here.sandbox.google.grants("ben@example.com")} == {True}
 
 
 async def test_a_connection_ends_once(here: Town, ana: Person) -> None:
@@ -116,10 +199,11 @@ async def test_a_client_secret_that_does_not_open_only_costs_the_providers_word(
     async with store.transaction() as tx:
         await tx.run(put, b"spoiled")
     try:
-        assert (await _revoked(here, connection)).at_provider is AtProvider.FAILED
+        assert (await _revoked(here, connection)).at_provider is AtProvider.PENDING
     finally:
         async with store.transaction() as tx:
             await tx.run(put, good["content"])
+    assert await _told_later(here, ana) == ["pending", "revoked"]
 
 
 async def test_nothing_of_the_tokens_is_left_in_the_files_of_the_store(here: Town, ana: Person) -> None:

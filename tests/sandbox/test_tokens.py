@@ -212,11 +212,15 @@ async def test_googles_revocation_needs_only_the_token_and_ends_all_of_the_grant
     assert (repeated.status_code, repeated.json()["error"]) == (400, "invalid_token")
 
 
-async def test_revoking_one_grant_leaves_the_accounts_other_grant_alone(visitor: Visitor) -> None:
+async def test_googles_revocation_ends_all_that_the_account_gave_the_client_and_nobody_elses(
+    visitor: Visitor,
+) -> None:
     first = await visitor.connect(google(), "ana@example.com")
     second = await visitor.connect(google(), "ana@example.com")
+    bens = await visitor.connect(google(), "ben@example.com")
     await visitor.http.post("/revoke", data={"token": first["access_token"]})
-    assert (await visitor.http.get(PROFILE, headers=bearer(second))).status_code == 200
+    assert (await visitor.http.get(PROFILE, headers=bearer(second))).status_code == 401
+    assert (await visitor.http.get(PROFILE, headers=bearer(bens))).status_code == 200
 
 
 async def test_strict_revocation_needs_the_client_and_does_not_mind_an_unknown_token(

@@ -12,7 +12,8 @@ from valetkey.connections.credentials import ConnectionCredentials
 from valetkey.connections.pasting import NotTaken, Pasting, Tried, Typed
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.registrations import Registrations, providers
-from valetkey.connections.revoke import AtProvider, Revocation, Revoked
+from valetkey.connections.revoke import Revocation
+from valetkey.connections.revoked import AtProvider, Revoked
 from valetkey.connections.rows import Rows
 from valetkey.manifest import Connector
 from valetkey.model import Connection

@@ -17,9 +17,10 @@ from valetkey.connections.registrations import Registrations
 from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
-from valetkey.errors import CallError, EgressError, OAuthRefused, PageError
+from valetkey.connections.verdict import is_operators
+from valetkey.errors import CallError, EgressError, OAuthRefused, PageError, UsageError
 from valetkey.manifest import Connector
-from valetkey.model import Clock, Connection, ConnectionState, Json, Principal, TokenSet
+from valetkey.model import Clock, Connection, ConnectionState, Json, Principal, Registration, TokenSet
 from valetkey.store import Reads, Store, Transaction
 from valetkey.vault import Vault
 
@@ -58,7 +59,7 @@ class Connecting:
     ) -> Connection:
         """Redeem a trip's code and seal what comes, whatever becomes of the browser that brought it.
 
-        Raises PageError 502 when the provider does not answer or refuses.
+        Raises PageError 502 when the provider does not answer or refuses, 503 when it refuses our client.
         """
 
         async def work() -> Connection:
@@ -66,18 +67,15 @@ class Connecting:
 
         try:
             return await Flight.begin(self._tasks, work).landed()
-        except (OAuthRefused, EgressError, CallError):
-            text = f"{connector.title} did not complete the connection. Nothing was connected; try again."
-            raise PageError(502, "This did not work", text) from None
+        except (OAuthRefused, EgressError, CallError, UsageError) as error:
+            raise _not_connected(connector, error) from None
 
     async def _arrive(
         self, trip: Trip, principal: Principal, connector: Connector, asked: frozenset[str], redirect_uri: str
     ) -> Connection:
-        client = await self._registrations.get(self._store, trip.registration)
+        client = await self._registrations.of(self._store, trip.registration, connector)
         sent = self._clock.now()
-        answer = await self._endpoint.redeem(
-            connector, client, code=trip.code, verifier=trip.verifier, redirect_uri=redirect_uri
-        )
+        answer = await self._redeemed(connector, client, trip, redirect_uri)
         tokens = self._tokens(answer, connector, client.name, asked, sent)
         async with self._store.transaction() as tx:  # durable before anybody is asked whose it is
             new = await self._keeping.seal(tx, tokens, principal, connector, trip.request, trip.luggage)
@@ -85,6 +83,20 @@ class Connecting:
             return await self._named(new, connector, tokens)
         except (CallError, EgressError):  # nobody can say yes to an account that nobody can name
             await self._revocation.revoke(new, "system")
+            raise
+
+    async def _redeemed(
+        self, connector: Connector, client: Registration, trip: Trip, redirect_uri: str
+    ) -> Answer:
+        """Redeem the code; that the provider does not take our client, the operator finds in the audit."""
+        try:
+            return await self._endpoint.redeem(
+                connector, client, code=trip.code, verifier=trip.verifier, redirect_uri=redirect_uri
+            )
+        except OAuthRefused as refusal:
+            if is_operators(refusal):
+                async with self._store.transaction() as tx:
+                    await self._registrations.refused(tx, client.name, refusal.error)
             raise
 
     def _tokens(
@@ -147,3 +159,14 @@ class Connecting:
         await self._rows.to(tx, old, ConnectionState.CONNECTED, by="person", facts=facts)
         await self._rows.to(tx, connection, ConnectionState.REVOKED, by="person", reason="renewed_another")
         return replace(old, state=ConnectionState.CONNECTED, token_set=connection.token_set)
+
+
+def _not_connected(connector: Connector, error: Exception) -> PageError:
+    if isinstance(error, UsageError) or (isinstance(error, OAuthRefused) and is_operators(error)):
+        text = (
+            f"{connector.title}'s provider does not take this server's client. Nothing was connected. The "
+            "operator has to mend it: `valetkey doctor` says how."
+        )
+        return PageError(503, "Not set up right", text)
+    text = f"{connector.title} did not complete the connection. Nothing was connected; try again."
+    return PageError(502, "This did not work", text)

@@ -56,6 +56,17 @@ class Registrations:
         secret = Secret((await self._vault.open(db, _SECRET, name)).content) if sealed else None
         return _registration(row, secret)
 
+    async def of(self, db: Reads, name: str, connector: Connector) -> Registration:
+        """Return the registration of that name with which a connector's tokens came.
+
+        Raises UsageError when there is none any more. One of that name that was added since at another
+        provider is none: its secret is not for this one's eyes.
+        """
+        found = await self.get(db, name)
+        if found.provider != connector.provider:
+            raise UsageError(f"there is no registration named `{name}` at {connector.provider}")
+        return found
+
     async def for_connector(self, db: Reads, connector: Connector) -> Registration:
         """Return the newest registration at a connector's provider: adding another mends a mistyped one.
 
@@ -71,10 +82,28 @@ class Registrations:
             raise CallError(Outcome.FAILED, text)
         return await self.get(db, rows[0]["name"])
 
+    async def refused(self, tx: Transaction, name: str, error: str) -> None:
+        """Record that a provider does not take a registration, with its code for why."""
+        facts = {"registration": name, "error": error}
+        await self._audit.append(tx, AuditEvent("registration.refused", "system", None, None, facts))
+
+    async def remove(self, tx: Transaction, name: str, by: Principal) -> None:
+        """Remove a registration with its secret. Raises UsageError: there is none, or it is in use."""
+        await self.get(tx, name)
+        if await tx.one(_IN_USE, name):
+            raise UsageError(f"connections use `{name}`: they have to end first")
+        await tx.run("DELETE FROM registrations WHERE name = $1", name)
+        await self._vault.forget(tx, _SECRET, name)
+        facts = {"registration": name, "forgotten": _SECRET, "record": name}
+        await self._audit.append(tx, AuditEvent("registration.removed", "operator", by, None, facts))
+
     async def all(self, db: Reads) -> list[Registration]:
         """Return every registration by name, without secrets."""
         rows = await db.all(f"{_SELECT} ORDER BY name")
         return [_registration(row, None) for row in self._bound.all_good(rows)]
+
+
+_IN_USE = "SELECT 1 FROM connections WHERE registration = $1 AND state != 'revoked' LIMIT 1"
 
 
 def providers(connectors: Iterable[Connector]) -> list[str]:

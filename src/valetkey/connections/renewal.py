@@ -130,7 +130,7 @@ class Renewal:
         if held.tokens.refresh is None:
             raise AssertionError("a lease is taken only for a set with a refresh token")
         try:
-            client = await self._registrations.get(self._store, name)
+            client = await self._registrations.of(self._store, name, connector)
         except (UsageError, IntegrityError):  # ours to mend, as if the provider had said so
             raise OAuthRefused("invalid_client", 0) from None
         return await self._endpoint.refresh(connector, client, held.tokens.refresh)
@@ -150,7 +150,7 @@ class Renewal:
                 return await self._sets.read(tx, held.id, held.owner, connector, overridden=overridden)
         except Forgotten as forgotten:
             if forgotten.reason == REVOKED:
-                await self._give_back(held.id, connector, tokens)
+                await self._give_back(held.id, tokens)
             raise
 
     async def _store_new(self, tx: Transaction, held: Held, tokens: TokenSet) -> None:
@@ -165,10 +165,10 @@ class Renewal:
                     tx, connection, ConnectionState.CONNECTED, by="system", reason="late_answer"
                 )
 
-    async def _give_back(self, key: str, connector: Connector, tokens: TokenSet) -> None:
+    async def _give_back(self, key: str, tokens: TokenSet) -> None:
         """Its person ended the connection while it was being renewed: what the provider issued ends, too."""
         for connection in await self._rows.ended(self._store, key):
-            await self._revocation.give_back(connection, connector, tokens)
+            await self._revocation.give_back(connection, tokens)
 
     async def _refused(
         self, held: Held, connector: Connector, lease: Lease, error: Refusal, *, useless: bool
@@ -197,8 +197,7 @@ class Renewal:
     async def _shut_out(self, tx: Transaction, registration: str, error: Refusal, until: int) -> None:
         """A registration that is refused is refused for everybody: one tries again, and one event says so."""
         self._shut[registration] = until
-        facts = {"registration": registration, "error": _code(error)}
-        await self._audit.append(tx, AuditEvent("registration.refused", "system", None, None, facts))
+        await self._registrations.refused(tx, registration, _code(error))
 
 
 def reconnect(connector: Connector) -> CallError:

@@ -130,6 +130,15 @@ class Rows:
         sql = f"{_SELECT} WHERE token_set = $1 AND state = 'revoked'"
         return self._connections(await db.all(sql, token_set))
 
+    async def siblings(self, db: Reads, connection: Connection) -> list[Connection]:
+        """Return the other connections in use of a connection's account and registration.
+
+        Of an account without a name, all of its person's that may be the same.
+        """
+        who = (connection.principal.issuer, connection.principal.subject)
+        rows = await db.all(_SIBLINGS, connection.registration, connection.id, connection.account or "", *who)
+        return self._connections(rows)
+
     def _connections(self, rows: Iterable[Row]) -> list[Connection]:
         return [_connection(row) for row in self._bound.all_good(rows)]
 
@@ -151,3 +160,6 @@ def _connection(row: Row) -> Connection:
 _COLUMNS = ("issuer", "subject", "connector", "registration", "state", "reason", "token_set", "scopes")
 _TABLE = Table("connections", ("id",), (*_COLUMNS, "account", "created", "changed"))
 _SELECT = _TABLE.select
+_SIBLINGS = f"""
+{_SELECT} WHERE registration = $1 AND id != $2 AND state IN ('confirming', 'connected')
+  AND (account = $3 OR (issuer = $4 AND subject = $5 AND (account IS NULL OR $3 = '')))"""

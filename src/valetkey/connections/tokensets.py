@@ -13,9 +13,10 @@ from valetkey.errors import IntegrityError
 from valetkey.manifest import Connector
 from valetkey.model import Json, Principal, Secret, TokenSet
 from valetkey.store import Reads, Row, Transaction
-from valetkey.vault import COLUMNS, Receipt, Vault
+from valetkey.vault import COLUMNS, Opened, Receipt, Vault
 
-PURPOSE = "token"
+PURPOSE, ASIDE = "token", "given_back"
+"""The vault's purposes for tokens that calls use, and for those kept only until their provider is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ class TokenSets:
     async def put(self, tx: Transaction, key: str, owner: Principal, tokens: TokenSet) -> Receipt:
         """Seal a person's token set under its origins; its row in `token_sets` is there or made now."""
         await tx.run(_NEW_ROW, key, tokens.expires_at)
-        bound = bound_to(tokens.origins, tokens.registration, overridden=tokens.overridden)
-        return await self._vault.put(tx, PURPOSE, key, _content(owner, tokens), bound=bound)
+        return await self._sealed(tx, PURPOSE, key, owner, tokens)
 
     async def read(
         self, db: Reads, key: str, owner: Principal, connector: Connector, *, overridden: bool
@@ -74,13 +74,9 @@ class TokenSets:
         row = await db.one(_READ, key)
         if row is None or row["content"] is None:
             raise Forgotten(row["dead"]) if row and row["dead"] else IntegrityError("a token set is missing")
-        content, version, bound = self._vault.opened(PURPOSE, key, row)
-        if content["owner"] != [owner.issuer, owner.subject]:
-            raise NotTheirs("these tokens belong to somebody else")
-        tokens = _tokens(content)
-        if bound != bound_to(connector.origins, tokens.registration, overridden=overridden):
-            raise OriginsChanged("the connector's addresses changed since this connection was made")
-        return Held(key, owner, tokens, version, row)
+        opened = self._vault.opened(PURPOSE, key, row)
+        tokens = _fitting(opened, owner, connector, overridden=overridden)
+        return Held(key, owner, tokens, opened.version, row)
 
     async def forget(self, tx: Transaction, key: str, reason: str) -> Mapping[str, Json]:
         """Remove the secrets, keep the row; returns the facts for the audit."""
@@ -88,11 +84,41 @@ class TokenSets:
         await tx.run(_FORGOTTEN, reason, key)
         return {"forgotten": PURPOSE, "record": key}
 
+    async def set_aside(self, tx: Transaction, connection: str, owner: Principal, tokens: TokenSet) -> None:
+        """Keep the tokens of an ended connection where no call looks: their provider has to be told."""
+        await self._sealed(tx, ASIDE, connection, owner, tokens)
+
+    async def aside(
+        self, db: Reads, connection: str, owner: Principal, connector: Connector, *, overridden: bool
+    ) -> TokenSet:
+        """Open what was set aside. Raises IntegrityError as `read` does."""
+        opened = await self._vault.open(db, ASIDE, connection)
+        return _fitting(opened, owner, connector, overridden=overridden)
+
+    async def forget_aside(self, tx: Transaction, connection: str) -> None:
+        await self._vault.forget(tx, ASIDE, connection)
+
+    async def _sealed(
+        self, tx: Transaction, purpose: str, key: str, owner: Principal, tokens: TokenSet
+    ) -> Receipt:
+        bound = bound_to(tokens.origins, tokens.registration, overridden=tokens.overridden)
+        return await self._vault.put(tx, purpose, key, _content(owner, tokens), bound=bound)
+
 
 def bound_to(origins: frozenset[str], registration: str | None, *, overridden: bool) -> str:
     """The digest that ties a token set to where it may go (SHA-256, hex)."""
     text = json.dumps([sorted(origins), registration, overridden])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fitting(opened: Opened, owner: Principal, connector: Connector, *, overridden: bool) -> TokenSet:
+    """The tokens, if they are their owner's and for these addresses. Raises NotTheirs, OriginsChanged."""
+    if opened.content["owner"] != [owner.issuer, owner.subject]:
+        raise NotTheirs("these tokens belong to somebody else")
+    tokens = _tokens(opened.content)
+    if opened.bound != bound_to(connector.origins, tokens.registration, overridden=overridden):
+        raise OriginsChanged("the connector's addresses changed since this connection was made")
+    return tokens
 
 
 def _content(owner: Principal, tokens: TokenSet) -> Json:

@@ -10,6 +10,7 @@ from valetkey.store import Row
 
 _OPERATOR = frozenset({"invalid_client", "unauthorized_client"})  # RFC 6749 section 5.2
 _OPERATOR |= {"invalid_client_id", "bad_client_secret", "incorrect_client_credentials"}  # Slack, GitHub
+_OPERATOR |= {"redirect_uri_mismatch", "bad_redirect_uri"}  # Google and GitHub, Slack
 _PASSING = frozenset({408, 425, 429})
 _STRIKES, _STRIKES_OVER = 3, 10 * MINUTE
 _LONGEST_BACKOFF = 5 * MINUTE
@@ -45,13 +46,24 @@ def classify(dead: Collection[str], error: OAuthRefused | EgressError, row: Row,
         return Verdict.TRANSIENT
     if error.error in dead:
         return Verdict.DEAD
-    if error.error in _OPERATOR:
+    if is_operators(error):
         return Verdict.OPERATOR
     if error.status in _PASSING or error.status >= 500 or error.status < 300:
         return Verdict.TRANSIENT
     strikes = Failures.with_one_more(row, Verdict.SUSPICIOUS, now)
     out = strikes.count >= _STRIKES and now - (strikes.since or now) >= _STRIKES_OVER
     return Verdict.DEAD if out else Verdict.SUSPICIOUS
+
+
+def is_operators(error: OAuthRefused) -> bool:
+    """Whether the provider refused the registration, and not what was asked with it."""
+    return error.error in _OPERATOR
+
+
+def is_final(error: OAuthRefused) -> bool:
+    """Whether asking the same again cannot bring another answer."""
+    passes = error.status in _PASSING or error.status >= 500
+    return not passes and not is_operators(error)
 
 
 def backoff(failures: int, retry_after: float | None, randomness: Randomness) -> int:

@@ -95,12 +95,16 @@ class Google:
             return refusal(refused)
 
     async def revoke(self, request: Request) -> Response:
-        """Needs no client authentication; the token may be in the query or the body."""
+        """End everything the token's account gave this client. Needs no client authentication; the token may
+        be in the query or the body.
+        """
         self.provider.counters.revocations += 1
         try:
             form = parameters((await request.body() or request.scope["query_string"]).decode("latin-1"))
         except (Refused, ValueError):
             form = {}
-        if self.provider.ledger.revoke_token(form.get("token", "")) is None:
+        grant = self.provider.ledger.revoke_token(form.get("token", ""))
+        if grant is None:
             return refusal(Refused("invalid_token", "Token expired or revoked"))
+        self.provider.revoke(grant.account)
         return JSONResponse({})

@@ -179,7 +179,7 @@ CREATE TABLE connections (
   issuer        TEXT NOT NULL,
   subject       TEXT NOT NULL,
   connector     TEXT NOT NULL,
-  registration  TEXT REFERENCES registrations (name),
+  registration  TEXT, -- which may have been removed since, where the connection has ended
   state         TEXT NOT NULL CHECK (state IN ('pending', 'confirming', 'connected', 'needs_reauth', 'revoked')),
   reason        TEXT,
   token_set     TEXT NOT NULL REFERENCES token_sets (id),
@@ -191,6 +191,14 @@ CREATE TABLE connections (
 );
 CREATE INDEX connections_of_principal ON connections (issuer, subject, connector);
 CREATE INDEX connections_of_token_set ON connections (token_set);
+
+-- Ended connections whose provider has not been told yet: their tokens are sealed under the same id.
+CREATE TABLE give_backs (
+  connection  TEXT PRIMARY KEY REFERENCES connections (id),
+  since       BIGINT NOT NULL,
+  tries       BIGINT NOT NULL,
+  again       BIGINT NOT NULL
+);
 
 CREATE TABLE grants (
   id           TEXT PRIMARY KEY,
