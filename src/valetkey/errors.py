@@ -16,7 +16,8 @@ ValetkeyError                  what every caller may catch; `str()` is a sentenc
 ├── OAuthRefused               a token endpoint answered with an error
 ├── OAuthError                 our own authorization server refuses a client's request
 ├── IssuerFailed               an issuer that we trust could not be asked, or said what cannot be believed
-├── Unauthenticated            a credential that names no caller (HTTP 401, or 403 without a subject)
+├── Unauthenticated            a credential that names no caller (HTTP 401)
+│   └── NoPerson               a good one that names no person to act for (HTTP 403)
 ├── PageError                  a page cannot be shown or a form cannot be accepted (HTTP status)
 └── CallError                  why a tool call did not return a result: one outcome of the closed list
     ├── NeedsPerson            a person has to open a link first
@@ -126,6 +127,14 @@ class Unauthenticated(ValetkeyError):
     def __init__(self, problem: str, status: int = 401) -> None:
         self.status = status
         super().__init__(problem)
+
+
+class NoPerson(Unauthenticated):
+    """A good credential that names no person to act for; `client` is whose it is, where it says so."""
+
+    def __init__(self, client: str | None) -> None:
+        self.client = client
+        super().__init__("this token names no person to act for", status=403)
 
 
 class PageError(ValetkeyError):

@@ -169,3 +169,12 @@ async def test_a_page_of_another_origin_is_refused(agent: Wire, origin: str) -> 
 
 async def test_a_page_of_our_own_origin_is_not(agent: Wire) -> None:
     assert (await _asked(agent, {"Origin": agent.url})).status_code == 200
+
+
+async def test_an_agent_that_came_alone_is_on_record(here: Town, agent: Wire) -> None:
+    claims = _claims(agent, sub=None)
+    agent.token = signed(here.house.ground.keys, claims)
+    assert (await _asked(agent)).status_code == 403
+    row = await here.house.ground.store.one("SELECT * FROM audit WHERE kind = 'caller.refused'")
+    assert row
+    assert (row["actor"], row["subject"]) == (claims["client_id"], None)

@@ -6,7 +6,7 @@ Two people are never the same text: nothing is folded, trimmed or joined with a 
 import json
 from collections.abc import Mapping
 
-from valetkey.errors import Unauthenticated
+from valetkey.errors import NoPerson, Unauthenticated
 from valetkey.identity.issuers import Issuer
 from valetkey.model import Json, Principal
 
@@ -20,11 +20,12 @@ _DEEPEST = 8
 def principal_of(issuer: Issuer, claims: Mapping[str, Json]) -> Principal:
     """Return the person that an issuer's claims are about.
 
-    Raises Unauthenticated 403: they name nobody, or the client itself.
+    Raises NoPerson: they name nobody, or the client itself.
     """
     parts = [_text(claims.get(name)) for name in issuer.rules.subject_claims]
     if not all(parts) or _is_the_clients_own(claims):
-        raise Unauthenticated("this token names no person to act for", status=403)
+        clients = (_text(client) for client in _clients(claims))
+        raise NoPerson(next((actor_of(issuer, client) for client in clients if client), None))
     return Principal(issuer.key, parts[0] if len(parts) == 1 else json.dumps(parts, ensure_ascii=False))
 
 
@@ -60,12 +61,15 @@ def for_one(claims: Mapping[str, Json], audience: str) -> bool:
 
 def _is_the_clients_own(claims: Mapping[str, Json]) -> bool:
     """Whether a client got this token as itself: RFC 9068 section 2.2, and how Auth0 and Entra say it."""
-    clients = {claims.get(name) for name in _CLIENT if isinstance(claims.get(name), str)}
     return (
-        claims.get("sub") in clients
+        claims.get("sub") in _clients(claims)
         or claims.get("gty") == "client-credentials"
         or claims.get("idtyp") == "app"
     )
+
+
+def _clients(claims: Mapping[str, Json]) -> list[str]:
+    return [claims[name] for name in _CLIENT if isinstance(claims.get(name), str)]
 
 
 def _text(value: Json) -> str:

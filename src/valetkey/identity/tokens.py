@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from valetkey.errors import Unauthenticated
+from valetkey.errors import NoPerson, Unauthenticated
 from valetkey.model import SECOND, Clock, Json
 from valetkey.people import LOCAL, Session
 from valetkey.store import Reads
@@ -172,7 +172,7 @@ def _registry(issuer: str, now: int) -> jwt.JWTClaimsRegistry:
 def _claims(claims: dict[str, Json]) -> Claims:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
-        raise Unauthenticated("this token names no person to act for", status=403)
+        raise NoPerson(str(claims["client_id"]))
     scopes = tuple(str(claims.get("scope", "")).split())
     if not isinstance(claims["aud"], str):  # an audience of several would open several doors
         raise Unauthenticated("this token is for more than one place")

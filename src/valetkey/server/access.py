@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from valetkey.errors import PageError, Unauthenticated
+from valetkey.audit import Audit
+from valetkey.errors import NoPerson, PageError, Unauthenticated
 from valetkey.identity import Identified, Identity
+from valetkey.model import Actor, AuditEvent
 from valetkey.pages import Site
 from valetkey.people.sessions import SCOPE
 
@@ -23,10 +25,10 @@ class Door:
     """Lets a request through with its caller in the SDK's context, where the handlers read it."""
 
     def __init__(
-        self, app: ASGIApp, site: Site, identity: Identity, resource: str, metadata_url: str
+        self, app: ASGIApp, site: Site, identity: Identity, audit: Audit, resource: str, metadata_url: str
     ) -> None:
         self._app, self._site, self._identity = AuthContextMiddleware(app), site, identity
-        self._resource, self._metadata_url = resource, metadata_url
+        self._audit, self._resource, self._metadata_url = audit, resource, metadata_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -38,12 +40,22 @@ class Door:
             await PlainTextResponse(str(elsewhere), elsewhere.status)(scope, receive, send)
             return
         except Unauthenticated as refused:
+            if isinstance(refused, NoPerson):
+                await self._note(refused)
             await self._refusal(refused)(scope, receive, send)
             return
         through = {"headers": _trimmed(scope), "user": AuthenticatedUser(_access_token(found))}
         await self._app({**scope, **through}, receive, send)
 
+    async def _note(self, refused: NoPerson) -> None:
+        """An agent that came alone has been let in by somebody whom we trust: that is worth a record."""
+        actor = Actor(refused.client) if refused.client else None
+        facts = {"endpoint": self._resource, "reason": "no_person"}
+        await self._audit.note(AuditEvent("caller.refused", "agent", None, actor, facts))
+
     def _refusal(self, refused: Unauthenticated) -> JSONResponse:
+        if refused.status == 503:  # its issuer cannot be asked: on a 401 a client would throw it away
+            return JSONResponse({"error": str(refused)}, 503, {"Retry-After": "10"})
         error = "invalid_token" if refused.status == 401 else "insufficient_scope"
         parts = {
             "error": error,

@@ -1,12 +1,13 @@
 """One MCP endpoint over streamable HTTP: the SDK's low-level server behind our door."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from valetkey.audit import Audit
 from valetkey.identity import Identity, Tokens
 from valetkey.identity.tokens import PATH
 from valetkey.pages import Site
@@ -27,7 +28,10 @@ _KEPT = {"Cache-Control": "public, max-age=300"}
 
 
 class Endpoint:
-    """The server at `/mcp`, or at `/mcp/NAME`: `routes` to mount, `run` to keep open while it serves."""
+    """The server at `/mcp`, or at `/mcp/NAME`: `routes` to mount, `run` to keep open while it serves.
+
+    `others` are the URLs of other issuers whose tokens open it.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,14 @@ class Endpoint:
         tokens: Tokens,
         keys: KeyRing,
         site: Site,
+        audit: Audit,
+        others: Sequence[str],
     ) -> None:
         self._path = f"{PATH}/{name}" if name else PATH
-        self._issuer, self.resource = tokens.issuer, tokens.issuer + self._path
+        self._issuers, self.resource = [tokens.issuer, *others], tokens.issuer + self._path
         self._eras = Eras(build(handlers, callers, changes, keys, self.resource), places)
         metadata_url = f"{tokens.issuer}{_METADATA}{self._path}"
-        self._app = Door(self._eras, site, identity, self.resource, metadata_url)
+        self._app = Door(self._eras, site, identity, audit, self.resource, metadata_url)
 
     @property
     def routes(self) -> list[Route]:
@@ -64,7 +70,7 @@ class Endpoint:
         about = {
             "resource": self.resource,
             "resource_name": "Valetkey",
-            "authorization_servers": [self._issuer],
+            "authorization_servers": self._issuers,
             "scopes_supported": [SCOPE],
             "bearer_methods_supported": ["header"],
         }

@@ -139,7 +139,9 @@ def _endpoint(
         spelled=selection.spelled,
     )
     site, tokens = _site(house), house.tokens
-    return Endpoint(name, handlers, callers, changes, places, house.identity, tokens, ground.keys, site)
+    identity, keys = house.identity, ground.keys
+    others, audit = [issuer.url for issuer in house.trust.issuers], ground.audit
+    return Endpoint(name, handlers, callers, changes, places, identity, tokens, keys, site, audit, others)
 
 
 def _site(house: House) -> Site:
