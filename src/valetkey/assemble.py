@@ -180,8 +180,9 @@ def _house(ground: Ground, issuer: str) -> House:
     accounts = Accounts(store, keys, ids, clock, ground.randomness)
     passkeys = Passkeys(store, keys, ids, clock, ground.randomness, ground.public_url)
     authserver = _authserver(ground, tokens, agents, sessions, grants)
+    identity = Identity(tokens, sessions, grants, trusted.trusted)
     answering = Answering(
-        store, ground.catalog, needs, requests, connections, grants, accounts, agents, sessions
+        store, ground.catalog, needs, requests, connections, grants, accounts, agents, identity
     )
     return House(
         ground=ground,
@@ -193,7 +194,7 @@ def _house(ground: Ground, issuer: str) -> House:
         agents=agents,
         tokens=tokens,
         trust=trusted,
-        identity=Identity(tokens, sessions, grants, trusted.trusted),
+        identity=identity,
         connections=connections,
         grants=grants,
         requests=requests,

@@ -21,6 +21,7 @@ from valetkey.people.sessions import SCOPE
 from valetkey.store import Store
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
 _TYPE = frozenset({"oauth-id-jag+jwt"})
 _LONGEST = 10 * MINUTE
 """How far away an assertion's end may be: it is for now, and only its `jti` is remembered so long."""

@@ -15,6 +15,7 @@ from valetkey.authserver import (
 )
 from valetkey.authserver.asking import answering
 from valetkey.authserver.authentication import ASSERTION, BASIC, METHODS, POST
+from valetkey.authserver.id_jag import JWT_BEARER, PROFILE
 from valetkey.authserver.rfc7523_assertions import ALGORITHMS
 from valetkey.model import Json
 from valetkey.pages import Site
@@ -63,4 +64,5 @@ def _metadata(issuer: str, grant_types: list[str], *, documents: bool) -> dict[s
         "introspection_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS),
         "authorization_response_iss_parameter_supported": True,
         "client_id_metadata_document_supported": documents,
+        **({"authorization_grant_profiles_supported": [PROFILE]} if JWT_BEARER in grant_types else {}),
     }

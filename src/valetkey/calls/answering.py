@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import anyio
 
 from valetkey.connections import Connections
-from valetkey.errors import CallError, NeedsPerson
+from valetkey.errors import CallError, NeedsPerson, Unauthenticated
 from valetkey.grants import Grants
+from valetkey.identity import Identity
 from valetkey.manifest import Catalog, Connector, Tool
 from valetkey.model import Caller, Connection, ConnectionState, Effect, Json, Outcome
 from valetkey.needs import AccessRequest, Needs, Requests
-from valetkey.people import Accounts, Agents, Sessions
+from valetkey.people import Accounts, Agents
 from valetkey.store import Reads
 
 WAITS = 20.0
@@ -40,7 +41,7 @@ class Answering:
     grants: Grants
     people: Accounts
     agents: Agents
-    sessions: Sessions
+    identity: Identity
     waits: float = WAITS
 
     def over(self, catalog: Catalog) -> "Answering":
@@ -88,7 +89,10 @@ class Answering:
         """For whom, as which agent, until when; None: for as long as this process runs."""
         principal, agent = caller.principal, await self.agents.get(self.db, caller.actor.client)
         person = await self.people.get(self.db, principal)
-        session = await self.sessions.read(caller.session)
+        try:
+            session = await self.identity.session(caller.session)
+        except Unauthenticated:  # of the owner over stdio there is none
+            session = None
         until = datetime.fromtimestamp(session.until / 1000, UTC).isoformat() if session else None
         return {"person": person.name, "agent": agent.name if agent else caller.actor.client, "until": until}
 
