@@ -34,7 +34,7 @@ async def test_the_page_says_who_asks_and_what_it_may_do_and_where_it_leads(fron
         "Which ones, with which account and for how long, you decide each time.",
         "localhost, an application on this computer",
         f"{front.town.url}/mcp",
-        "30 days from when it was last used, 180 days at most",
+        "30 days after its last use, 180 days at most",
         "Allow it only if you have just begun this yourself",
     ):
         assert text in page.text
