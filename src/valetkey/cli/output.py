@@ -102,6 +102,13 @@ _AGO = re.compile(r"([1-9]\d{0,5})([mhd])")
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
+def lasting(given: str) -> int:
+    """Read how long something lasts, `90m`, `8h` or `30d`, as milliseconds. Raises typer.BadParameter."""
+    if not (span := _AGO.fullmatch(given)):
+        raise typer.BadParameter(f"`{given}` is no span of time; write 90m, 8h or 30d")
+    return int(span[1]) * _UNITS[span[2]] * 1000
+
+
 def since(given: str) -> int:
     """Read `90m`, `24h`, `7d`, or a date or time (ISO 8601, local unless it says otherwise) as milliseconds.
 

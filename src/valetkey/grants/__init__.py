@@ -78,6 +78,11 @@ class Grants:
         sql = f"{rows.LIVE} AND issuer = $2 AND subject = $3 ORDER BY id DESC"
         return [rows.read(row) for row in await self._store.all(sql, *self._who(principal))]
 
+    async def get(self, grant_id: str) -> Grant | None:
+        """Whosever live grant has this id: for the operator, who may name any."""
+        row = await self._store.one(f"{rows.LIVE} AND id = $2", self._clock.now(), grant_id)
+        return rows.read(row) if row else None
+
     async def of_actor(self, actor: str) -> list[Grant]:
         """The live grants that principals gave an actor, newest first."""
         sql = f"{rows.LIVE} AND actor = $2 ORDER BY id DESC"

@@ -64,8 +64,9 @@ class WhichAccount:
 
     async def _granted(self, caller: Caller, tool: Tool, working: list[Connection]) -> list[Connection]:
         """Those on which the agent may use the tool: to read from the only one is no guess."""
-        who, client = caller.principal, caller.actor.client
-        return [one for one in working if await self._grants.covers(who, client, one.id, tool)]
+        who, client, away = caller.principal, caller.actor.client, caller.away
+        covering = self._grants.covering
+        return [one for one in working if await covering(who, client, one.id, tool, away=away)]
 
     async def _ambiguous(self, tool: Tool, working: list[Connection]) -> CallError:
         names = ", ".join(sorted(await self._named(working)))

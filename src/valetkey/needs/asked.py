@@ -32,6 +32,7 @@ class Asked:
 class Waiting:
     """A new connection waiting for its person's word. `differs_from`: the account it was to renew.
 
+    `agent` is empty where its person began it.
     `origins` are those of the providers where saying yes may lead on to.
     """
 
@@ -78,6 +79,8 @@ class Reading:
         )
 
     async def _agent(self, request: AccessRequest) -> str:
+        if request.own:
+            return ""
         agent = await self._agents.get(self._store, request.actor)
         return agent.name if agent else request.actor
 
