@@ -59,9 +59,7 @@ class Proof:
         if session.principal.issuer == LOCAL:
             return Ways(person.name, person.has_password, passkey)
         proved = await self._proved.holds(session.id, about)
-        return Ways(
-            person.name, person.has_password, passkey, session.principal.issuer, about, proved=proved
-        )
+        return Ways(person.name, person.has_password, passkey, session.principal.issuer, about, proved=proved)
 
     async def wrong(self, session: Session, form: Form, about: str) -> Wrong | None:
         """Return what is wrong with the proof in a form, None when the person is there.

@@ -58,7 +58,7 @@ class Accounts:
             raise UsageError(
                 f"there is a person named `{name}` already; `valetkey people list` shows everyone"
             )
-        owner = await tx.one("SELECT 1 FROM people LIMIT 1") is None
+        owner = await tx.one("SELECT 1 FROM people WHERE issuer = 'local' LIMIT 1") is None
         person = Person(Principal(LOCAL, self._ids.new("per")), name, owner=owner, joined=False)
         values = (LOCAL, person.subject, name, None, int(owner), self._clock.now())
         await tx.run("INSERT INTO people VALUES ($1, $2, $3, $4, $5, $6)", *values)
@@ -180,6 +180,10 @@ class Accounts:
         if (await self.get(tx, principal)).joined:
             raise UsageError("The owner has chosen how to sign in. Sign in that way.")
 
+    async def anybody(self, db: Reads) -> bool:
+        """Whether any of our own people can sign in."""
+        return await db.one(_ANYBODY) is not None
+
     async def all(self, db: Reads) -> list[Person]:
         return [_person(row) for row in await db.all(f"{_PEOPLE} ORDER BY name")]
 
@@ -240,6 +244,9 @@ SELECT issuer, subject, name, owner, password, EXISTS (
   SELECT 1 FROM passkeys WHERE passkeys.issuer = people.issuer AND passkeys.subject = people.subject
 ) AS has_passkey FROM people"""
 _OURS = f"{_PEOPLE} WHERE issuer = 'local'"
+_ANYBODY = """
+SELECT 1 FROM people WHERE issuer = 'local' AND password IS NOT NULL
+UNION ALL SELECT 1 FROM passkeys WHERE issuer = 'local' LIMIT 1"""
 _INVITED = "SELECT subject FROM invitations WHERE digest = $1 AND until > $2 AND used IS NULL"
 _END_BROWSERS = """
 UPDATE sessions SET ended = $1

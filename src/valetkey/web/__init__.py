@@ -74,7 +74,7 @@ def routes(
     people, own = AskedPerson(store, accounts, requests), OwnPages(store, requests)
     cards = Cards(store, catalog, agents, connections, grants, sessions)
     rooms: tuple[_Room, ...] = (
-        Signing(store, accounts, passkeys, browsers, owner_chooses=welcome is not None),
+        Signing(store, accounts, passkeys, trust.issuers, browsers, owner_chooses=welcome is not None),
         Joining(store, accounts, passkeys, browsers, audit),
         Federated(trust, proved, browsers, audit),
         Connecting(people, reading, answers, proof),
