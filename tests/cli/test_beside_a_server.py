@@ -12,9 +12,11 @@ import pytest
 
 from tests.cli.conftest import VALETKEY, Cli, Ran
 from tests.support.clock import FakeClock
-from tests.support.town import Town, town
-from valetkey.model import SystemClock
-from valetkey.sandbox import hosts
+from tests.support.town import OPERATOR, PASSWORD, Town, register, town
+from tests.support.wire import text
+from valetkey.demo.person import PersonWithBrowser
+from valetkey.model import Registration, Secret, SystemClock
+from valetkey.sandbox import GOOGLE_CLIENT, hosts
 from valetkey.settings import FILE
 
 
@@ -90,6 +92,45 @@ async def test_a_connection_that_is_revoked_is_refused_at_the_next_call(beside: 
         if event["kind"] == "connection.revoked"
     ]
     assert (event["by"], bool(event["details"]["operator"])) == ("operator", True)
+
+
+async def test_a_registration_in_use_is_removed_by_force_and_its_connections_end(beside: Beside) -> None:
+    token = await beside.token()
+    await connected(beside, token)
+    refused = await beside("registrations", "remove", "my-google")
+    assert refused.code == 1
+    assert "1 connection uses `my-google`" in refused.err
+    assert not (await ask(beside.town, token)).is_error
+    assert (await beside("registrations", "remove", "my-google", "--force")).code == 0
+    assert [grant.revoked for grant in beside.town.sandbox.google.grants()] == [True]
+    assert "valetkey registrations add google" in text(await ask(beside.town, token))
+
+
+async def test_a_wrong_client_secret_is_told_to_the_person_and_to_the_operator(beside: Beside) -> None:
+    here, store = beside.town, beside.town.house.ground.store
+    await beside("registrations", "remove", "my-google")
+    wrong = Registration("my-google", "google", GOOGLE_CLIENT.id, Secret("mistyped"))
+    async with store.transaction() as tx:
+        await here.house.connections.registrations.add(tx, wrong, OPERATOR)
+    told = await ask(here, await beside.token())
+    async with PersonWithBrowser() as browser:
+        await here.sign_in(browser, (told.meta or {})["valetkey/connect_url"], "ana")
+        await browser.submit(password=PASSWORD, decision="allow")
+        page = await browser.submit(account="ana@example.com", decision="allow")
+    assert "does not take this server" in page
+    doctor = await beside("doctor", "--json")
+    (said,) = [
+        check for check in doctor.json if check["about"] == "registration" and "my-google" in check["text"]
+    ]
+    assert (doctor.code, said["level"]) == (1, "fail")
+    assert "invalid_client" in said["text"]
+    assert "registrations remove my-google" in said["to_do"]
+    await beside("registrations", "remove", "my-google")
+    await register(here.house, "google")
+    assert "fail" not in {check["level"] for check in (await beside("doctor", "--json")).json}, (
+        "it is another"
+    )
+    await connected(beside, await beside.token())
 
 
 async def test_a_token_that_is_revoked_is_answered_with_401(beside: Beside) -> None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from tests.cli.conftest import VALETKEY, Cli, Ran
 from valetkey.cli.registrations import refusal
 
+GMAIL = "https://www.googleapis.com/auth/gmail"
+MODIFY, READ, SEND = f"{GMAIL}.modify", f"{GMAIL}.readonly", f"{GMAIL}.send"
 ADD = ("registrations", "add", "google", "--client-id", "id")
 
 
@@ -23,14 +25,14 @@ def test_the_redirect_uri_is_all_of_stdout_and_named_after_the_provider(cli: Cli
 
 
 def test_a_list_shows_everything_but_the_secret(cli: Cli) -> None:
-    added(cli, "--name", "my-gmail", "--scopes", "one two,three")
+    added(cli, "--name", "my-gmail", "--scopes", f"{SEND} {READ},{MODIFY}")
     listed = cli("registrations", "list", "--json")
     assert listed.json == [
         {
             "name": "my-gmail",
             "provider": "google",
             "client_id": "id",
-            "scopes": ["one", "three", "two"],
+            "scopes": [MODIFY, READ, SEND],
             "redirect_uri": "http://localhost:8917/callback/my-gmail",
         }
     ]
@@ -111,3 +113,23 @@ def test_a_provider_is_looked_up_before_a_secret_is_asked_for(cli: Cli) -> None:
 def test_the_name_of_a_connector_is_answered_with_its_provider(cli: Cli) -> None:
     refused = cli("registrations", "add", "gmail", "--client-id", "id")
     assert "the provider that it uses is `google`" in refused.err
+
+
+def test_a_ceiling_of_scopes_that_nobody_asks_for_is_refused_with_the_nearest(cli: Cli) -> None:
+    refused = added(cli, "--scopes", f"{READ} {GMAIL}.sent")
+    assert (refused.code, refused.out) == (1, "")
+    assert f"did you mean `{SEND}`?" in refused.err
+    assert "there are: " in added(cli, "--scopes", "chat:write").err
+    assert cli("registrations", "list", "--json").json == []
+
+
+def test_one_that_is_removed_is_gone_and_its_name_is_free(cli: Cli) -> None:
+    added(cli)
+    removed = cli("registrations", "remove", "google")
+    assert (removed.code, removed.out) == (0, "")
+    assert cli("registrations", "list", "--json").json == []
+    assert "no registration named `google`" in cli("registrations", "remove", "google").err
+    assert added(cli, secret="another").code == 0
+    kinds = [event["kind"] for event in cli("audit", "list", "--json").json]
+    assert kinds == ["registration.added", "registration.removed", "registration.added"]
+    assert cli("audit", "verify").code == 0

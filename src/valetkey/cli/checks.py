@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from valetkey.assemble import DEFAULT_PORT, House, head_file, opened
 from valetkey.audit.checkpoint import contradiction
 from valetkey.audit.head import read_head, untrusted
+from valetkey.cli.output import when
 from valetkey.cli.registrations import refusal
-from valetkey.connections import providers
+from valetkey.connections import Refusal, providers
 from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
 from valetkey.manifest import Catalog, shipped
-from valetkey.model import SECOND, Json
+from valetkey.model import SECOND, Json, Registration
 from valetkey.serving import listen
 from valetkey.settings import FILE, Settings, home, is_loopback, load
 
@@ -123,8 +124,9 @@ async def _people(house: House) -> list[Check]:
 
 
 async def _registrations(house: House) -> list[Check]:
-    found = await house.connections.registrations.all(house.ground.store)
-    checks = [_registration(one.name, one.provider, house) for one in found]
+    registrations, store = house.connections.registrations, house.ground.store
+    found, refused = await registrations.all(store), await registrations.refusals(store)
+    checks = [_registration(one, house, refused.get(one.name)) for one in found]
     known = {one.provider for one in found}
     wanted = providers(house.ground.catalog.connectors.values())
     for provider in (one for one in wanted if one not in known):
@@ -133,9 +135,13 @@ async def _registrations(house: House) -> list[Check]:
     return checks
 
 
-def _registration(name: str, provider: str, house: House) -> Check:
-    redirect_uri = house.connections.flows.redirect_uri(name)
-    text = f"{name} at {provider}: redirect URI {redirect_uri}"
+def _registration(one: Registration, house: House, last: Refusal | None) -> Check:
+    provider, redirect_uri = one.provider, house.connections.flows.redirect_uri(one.name)
+    if last is not None:
+        text = f"{one.name}: {provider} does not take it ({last.error}), the last time at {when(last.at)}"
+        to_do = f"if its id or secret is wrong, `valetkey registrations remove {one.name}` and add it again"
+        return Check("fail", "registration", text, to_do)
+    text = f"{one.name} at {provider}: redirect URI {redirect_uri}"
     refused = refusal(provider, redirect_uri)
     if refused is None:
         return Check("ok", "registration", text)

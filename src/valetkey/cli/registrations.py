@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import in_house, operator, settings
+from valetkey.cli.house import by_whom, in_house, operator, settings
 from valetkey.cli.output import AsJson, listed, say, tell, text, words
 from valetkey.errors import UsageError
 from valetkey.model import Json, Registration, Secret
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
+    from valetkey.manifest import Catalog
 
 app = typer.Typer(
     name="registrations", help="The clients that you registered at providers.", no_args_is_help=True
@@ -47,7 +48,8 @@ def add(
     The secret is asked for, or read from stdin: as an argument it would stand in
     the list of processes and in the shell's history. It is sealed at once and
     never shown again. Of several at one provider the newest is used for what is
-    connected from now on; to replace one, add another with a new --name.
+    connected from now on; to replace one, add another with a new --name, or
+    remove it first.
 
     Example:
       valetkey registrations add google --client-id 1234-ab…
@@ -57,8 +59,8 @@ def add(
     Then:
       register the printed redirect URI at the provider
     """
-    _refuse_unknown(provider)  # before a secret is typed in vain
     ceiling = None if scopes is None else frozenset(scopes.replace(",", " ").split())
+    _refuse_unknown(provider, ceiling or frozenset())  # before a secret is typed in vain
     secret = _secret(from_stdin=client_secret_stdin)
     new = Registration(name or provider, provider, client_id, secret, ceiling)
 
@@ -103,6 +105,54 @@ def list_(*, as_json: AsJson = False) -> None:
     listed(in_house(reading), columns, as_json=as_json, empty=empty)
 
 
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `valetkey registrations list` shows it.")],
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="End the connections that use it, too.")
+    ] = False,
+) -> None:
+    """Remove a client at a provider from here, with its secret.
+
+    It is refused while connections use it. With --force those end at once, are
+    given back at the provider, and their people have to connect again. The
+    client itself stays at the provider until you remove it there. The name, and
+    with it the redirect URI, can then be used again.
+
+    Example:
+      valetkey registrations remove my-gmail
+
+    Then:
+      valetkey registrations add google --name my-gmail --client-id …
+    """
+
+    async def removing(house: "House") -> list[str]:
+        registrations, store = house.connections.registrations, house.ground.store
+        await registrations.get(store, name)
+        using = await house.connections.rows.using(store, name)
+        if using and not force:
+            raise UsageError(_in_use(name, len(using)))
+        ended = [
+            await house.connections.revocation.revoke(one, "operator", {**by_whom(), "registration": name})
+            for one in using
+        ]
+        async with store.transaction() as tx:
+            await registrations.remove(tx, name, operator())
+        return [one.told for one in ended if one.at_provider is not AtProvider.REVOKED]
+
+    from valetkey.connections import AtProvider
+
+    for told in in_house(removing):
+        tell(told)
+    tell(f"`{name}` is removed here. Remove the client at the provider as well.")
+
+
+def _in_use(name: str, count: int) -> str:
+    what = "1 connection uses" if count == 1 else f"{count} connections use"
+    return f"{what} `{name}`. Pass --force to end what uses it: its people then have to connect again"
+
+
 def refusal(provider: str, redirect_uri: str) -> str | None:
     """Why a provider will not take a redirect URI; None when nothing is known against it."""
     if provider in HTTPS_ONLY and redirect_uri.startswith("http:"):
@@ -123,7 +173,7 @@ def _secret(*, from_stdin: bool) -> Secret:
     return Secret(secret)
 
 
-def _refuse_unknown(provider: str) -> None:
+def _refuse_unknown(provider: str, scopes: frozenset[str]) -> None:
     """Raises UsageError; ManifestError when the connectors cannot be read."""
     from valetkey.connections import providers
     from valetkey.manifest import Catalog, shipped
@@ -132,6 +182,7 @@ def _refuse_unknown(provider: str) -> None:
     catalog = Catalog.load([shipped(), *chosen.manifests], allow_hooks=[shipped(), *chosen.allow_hooks])
     known = providers(catalog.connectors.values())
     if provider in known:
+        _refuse_unknown_scopes(provider, scopes, catalog)
         return
     named = catalog.connectors.get(provider)
     if named and named.pasted:
@@ -139,6 +190,18 @@ def _refuse_unknown(provider: str) -> None:
     if named:
         raise UsageError(f"`{provider}` is a connector; the provider that it uses is `{named.provider}`")
     raise UsageError(f"no connector uses a provider `{provider}`; there are: {', '.join(known)}")
+
+
+def _refuse_unknown_scopes(provider: str, scopes: frozenset[str], catalog: "Catalog") -> None:
+    """A ceiling with a mistyped scope would keep people from what was meant to be allowed."""
+    from valetkey.manifest.flaws import nearest
+
+    theirs = [one for one in catalog.connectors.values() if one.provider == provider]
+    known = frozenset[str]().union(*(one.scopes for one in theirs))
+    for scope in sorted(scopes - known):
+        close = nearest(scope, known)
+        hint = f"did you mean `{close}`?" if close else f"there are: {', '.join(sorted(known))}"
+        raise UsageError(f"no connector of {provider} asks for the scope `{scope}`; {hint}")
 
 
 def _ceiling(scopes: Json) -> str:

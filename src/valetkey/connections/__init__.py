@@ -11,7 +11,7 @@ from valetkey.connections.connect import Confirming, Connecting
 from valetkey.connections.credentials import ConnectionCredentials
 from valetkey.connections.pasting import NotTaken, Pasting, Tried, Typed
 from valetkey.connections.refresh import Refresher
-from valetkey.connections.registrations import Registrations, providers
+from valetkey.connections.registrations import Refusal, Registrations, providers
 from valetkey.connections.revoke import Revocation
 from valetkey.connections.revoked import AtProvider, Revoked
 from valetkey.connections.rows import Rows
@@ -45,6 +45,7 @@ __all__ = [
     "NotTaken",
     "Params",
     "Pasting",
+    "Refusal",
     "Registrations",
     "Revoked",
     "Tried",

@@ -75,7 +75,7 @@ class Pasting:
             refresh=None,
             issued_at=self._clock.now(),
             expires_at=None,
-            scopes=frozenset(scope for tool in connector.tools.values() for scope in tool.scopes),
+            scopes=connector.scopes,
             origins=connector.origins,
             registration=None,
             connectors=frozenset({connector.name}),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from valetkey.audit import Audit
 from valetkey.errors import CallError, UsageError
@@ -16,6 +17,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SECRET = "client_secret"  # noqa: S105 - the vault's purpose for it
 _TABLE = Table("registrations", ("name",), ("provider", "client_id", "scopes", "created"))
 _SELECT = _TABLE.select
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """When a provider last turned a registration away, and with which code."""
+
+    at: int
+    error: str
 
 
 class Registrations:
@@ -87,6 +96,14 @@ class Registrations:
         facts = {"registration": name, "error": error}
         await self._audit.append(tx, AuditEvent("registration.refused", "system", None, None, facts))
 
+    async def refusals(self, db: Reads) -> dict[str, Refusal]:
+        """Return how each registration was last refused, of those that did not work since."""
+        found: dict[str, Refusal] = {}
+        for row in await db.all(_REFUSALS):
+            facts = json.loads(row["core"])["facts"]
+            found.setdefault(facts["registration"], Refusal(row["at"], facts["error"]))
+        return {name: last for name, last in found.items() if await db.one(_STANDS, name, last.at)}
+
     async def remove(self, tx: Transaction, name: str, by: Principal) -> None:
         """Remove a registration with its secret. Raises UsageError: there is none, or it is in use."""
         await self.get(tx, name)
@@ -103,6 +120,10 @@ class Registrations:
         return [_registration(row, None) for row in self._bound.all_good(rows)]
 
 
+_REFUSALS = "SELECT at, core FROM audit WHERE kind = 'registration.refused' ORDER BY seq DESC LIMIT 1000"
+_STANDS = """
+SELECT 1 FROM registrations WHERE name = $1 AND created <= $2 AND NOT EXISTS (
+  SELECT 1 FROM connections WHERE registration = $1 AND state = 'connected' AND changed > $2)"""
 _IN_USE = "SELECT 1 FROM connections WHERE registration = $1 AND state != 'revoked' LIMIT 1"
 
 

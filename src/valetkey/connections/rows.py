@@ -130,6 +130,11 @@ class Rows:
         sql = f"{_SELECT} WHERE token_set = $1 AND state = 'revoked'"
         return self._connections(await db.all(sql, token_set))
 
+    async def using(self, db: Reads, registration: str) -> list[Connection]:
+        """Return the connections that have not ended of a registration."""
+        rows = await db.all(f"{_SELECT} WHERE registration = $1 AND state != 'revoked'", registration)
+        return self._connections(rows)
+
     async def siblings(self, db: Reads, connection: Connection) -> list[Connection]:
         """Return the other connections in use of a connection's account and registration.
 

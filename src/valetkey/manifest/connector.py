@@ -64,6 +64,12 @@ class Connector:
             waiting += new
         return frozenset(reached)
 
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope that its tools, or its `whoami`, can make a person be asked for."""
+        tools = (scope for tool in self.tools.values() for scope in tool.scopes)
+        return frozenset(tools) | frozenset(self.whoami.scopes if self.whoami else ())
+
     def to_ask(self, wanted: frozenset[str]) -> frozenset[str]:
         """Return the scopes to ask a provider for: the wanted ones, and one that lets `whoami` answer."""
         alternatives = self.whoami.scopes if self.whoami else ()

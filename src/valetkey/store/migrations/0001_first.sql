@@ -269,6 +269,7 @@ CREATE TABLE audit (
 );
 CREATE UNIQUE INDEX audit_of_call ON audit (call, kind) WHERE call IS NOT NULL;
 CREATE INDEX audit_of_principal ON audit (issuer, subject, seq);
+CREATE INDEX audit_of_refused ON audit (seq) WHERE kind = 'registration.refused';
 
 CREATE TABLE checkpoints (
   seq        BIGINT PRIMARY KEY,
