@@ -18,6 +18,7 @@ from valetkey.cli.connectors import app as connectors_commands
 from valetkey.cli.demo import demo
 from valetkey.cli.doctor import doctor
 from valetkey.cli.grants import app as grants_commands
+from valetkey.cli.issuers import app as issuers_commands
 from valetkey.cli.output import say, tell
 from valetkey.cli.people import app as people_commands
 from valetkey.cli.registrations import app as registrations_commands
@@ -74,6 +75,7 @@ app.command()(doctor)
 app.add_typer(people_commands)
 app.add_typer(registrations_commands)
 app.add_typer(agents_commands)
+app.add_typer(issuers_commands)
 app.add_typer(tokens_commands)
 app.command()(clients)
 app.add_typer(connections_commands)

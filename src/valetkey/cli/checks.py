@@ -11,6 +11,7 @@ from valetkey.cli.output import when
 from valetkey.cli.registrations import refusal
 from valetkey.connections import Refusal, providers
 from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
+from valetkey.identity.issuers import Issuer
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import SECOND, Json, Registration
 from valetkey.serving import listen
@@ -87,6 +88,7 @@ async def _inside(settings: Settings) -> list[Check]:
                 await _clock(house),
                 *await _people(house),
                 *await _registrations(house),
+                *[await _issuer(house, issuer) for issuer in house.trust.issuers],
                 await _head(house),
                 _port(house.ground.public_url),
             ]
@@ -148,6 +150,18 @@ def _registration(one: Registration, house: House, last: Refusal | None) -> Chec
     if house.ground.settings.hosts:
         refused = f"fine while [hosts] sends it to the sandbox; the real {refused}"
     return Check("warn", "registration", text, refused)
+
+
+async def _issuer(house: House, issuer: Issuer) -> Check:
+    """What can be said of another issuer without asking it: `valetkey issuers check` asks."""
+    rules, secrets = issuer.rules, house.trust.secrets
+    text = f"{issuer.key}: {issuer.url}, for tokens with the audience {issuer.audience}"
+    if rules.sign_in:
+        text += f"; redirect URI {house.trust.sign_ins.redirect_uri(issuer)}"
+    if rules.introspection and not await secrets.has(issuer, rules.introspection.client_id):
+        to_do = f"`valetkey issuers secret {issuer.key} --stdin`: without it, none of its tokens count"
+        return Check("fail", "issuer", f"{text}; no secret to ask about its tokens with", to_do)
+    return Check("ok", "issuer", text)
 
 
 async def _head(house: House) -> Check:
