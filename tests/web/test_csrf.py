@@ -10,6 +10,7 @@ from tests.web.conftest import Street
 from valetkey.model import Outcome
 from valetkey.pages import Pages, Site
 from valetkey.pages.door import Door
+from valetkey.people.proved import Proved
 from valetkey.web import routes
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -26,6 +27,7 @@ FORGERIES: dict[str, tuple[Mapping[str, str], str]] = {
 }
 POSTS = (
     "/signin",
+    "/signin/{issuer}",
     "/signout",
     "/join/{invitation}",
     "/connect/{handle}",
@@ -50,7 +52,7 @@ async def paths(street: Street, anas: Browser) -> dict[str, str]:
     house = street.town.house
     async with house.ground.store.transaction() as tx:
         invitation = await house.accounts.invite(tx, await house.accounts.add(tx, "cleo"))
-    filled = {"invitation": invitation, "handle": house.requests.handle(request)}
+    filled = {"issuer": "corp", "invitation": invitation, "handle": house.requests.handle(request)}
     return {path: path.format(**filled, id=grant.id if "grants" in path else connection.id) for path in POSTS}
 
 
@@ -110,6 +112,8 @@ async def test_every_route_that_takes_a_form_is_in_this_table(street: Street) ->
         requests=house.requests,
         reading=house.reading,
         answers=house.answers,
+        trust=house.trust,
+        proved=Proved(ground.store, ground.clock),
     )
     doors = {route.path: route.endpoint for route in found if isinstance(route.endpoint, Door)}
     assert len(doors) == len(found)
