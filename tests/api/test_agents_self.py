@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from tests.support.agents import Alone, alone, given, named
+from tests.support.agents import Alone, alone, assertion, given, keyed, named
 from tests.support.town import Town, town
 from valetkey.model import DAY, HOUR, MINUTE, Json
 from valetkey.needs.requests import MOST_AHEAD
-from valetkey.people import Agent, Kind, Person
-from valetkey.people.client_keys import jwks_of
+from valetkey.people import Kind, Person
 
 
 @pytest.fixture(scope="module")
@@ -175,35 +173,22 @@ async def test_an_agent_that_named_itself_cannot_put_itself_before_people(here: 
         assert (await agent.ask(ana.name)).status_code == 403
 
 
-async def _keyed(here: Town) -> tuple[Agent, OKPKey]:
-    agent, key = await named(here), OKPKey.generate_key("Ed25519")
-    async with here.house.ground.store.transaction() as tx:
-        await here.house.agents.give_keys(tx, agent, jwks_of(key.as_pem(private=False).decode()))
-    return agent, key
-
-
-def _assertion(here: Town, agent: Agent, key: OKPKey, **more: Json) -> str:
-    now = here.clock.now() // 1000
-    said = {"iss": agent.id, "sub": agent.id, "aud": here.url, "iat": now, "exp": now + 60, **more}
-    return jwt.encode({"alg": "Ed25519"}, said, key, algorithms=["Ed25519"])
-
-
 async def _shown(here: Town, authorization: str) -> httpx2.Response:
     async with httpx2.AsyncClient(timeout=20, trust_env=False) as http:
         return await http.get(f"{here.url}/agents/self/grants", headers={"Authorization": authorization})
 
 
 async def test_an_agent_with_a_key_shows_an_assertion_once(here: Town, ana: Person) -> None:
-    agent, key = await _keyed(here)
+    agent, key = await keyed(here)
     grant = await given(here, ana, agent)
-    assertion = _assertion(here, agent, key, jti="first")
-    shown = await _shown(here, f"Bearer {assertion}")
+    first = assertion(here, agent, key, jti="first")
+    shown = await _shown(here, f"Bearer {first}")
     assert [one["id"] for one in shown.json()["grants"]] == [grant.id]
-    assert (await _shown(here, f"Bearer {assertion}")).status_code == 401, "a replay"
+    assert (await _shown(here, f"Bearer {first}")).status_code == 401, "a replay"
 
 
 async def test_whoever_is_not_the_agent_is_not_let_in(here: Town, triage: Alone) -> None:
-    agent, key = await _keyed(here)
+    agent, key = await keyed(here)
     stranger = OKPKey.generate_key("Ed25519")
     basic = base64.b64encode(f"{triage.agent.id}:wrong".encode()).decode()
     for shown in (
@@ -211,10 +196,10 @@ async def test_whoever_is_not_the_agent_is_not_let_in(here: Town, triage: Alone)
         "Basic",
         f"Basic {basic}",
         "Bearer x",
-        f"Bearer {_assertion(here, agent, stranger, jti='stranger')}",
-        f"Bearer {_assertion(here, agent, key, jti='elsewhere', aud='https://elsewhere.example')}",
-        f"Bearer {_assertion(here, agent, key, jti='late', exp=here.clock.now() // 1000 - 3600)}",
-        f"Digest {_assertion(here, agent, key, jti='digest')}",
+        f"Bearer {assertion(here, agent, stranger, jti='stranger')}",
+        f"Bearer {assertion(here, agent, key, jti='elsewhere', aud='https://elsewhere.example')}",
+        f"Bearer {assertion(here, agent, key, jti='late', exp=here.clock.now() // 1000 - 3600)}",
+        f"Digest {assertion(here, agent, key, jti='digest')}",
     ):
         refused = await _shown(here, shown)
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client"), shown

@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import httpx2
 import pytest
 
-from tests.support.agents import at_night, end_session, exchanged, given, named
+from tests.support.agents import alone, assertion, at_night, end_session, exchanged, given, keyed, named
 from tests.support.town import Town, town
 from valetkey.authserver.asking import Client, Form
+from valetkey.authserver.authentication import ASSERTION_TYPE
 from valetkey.authserver.rfc6749_client_credentials import CLIENT_CREDENTIALS
 from valetkey.authserver.rfc8693_asked import ACCESS_TOKEN, EXCHANGE, GRANT, JWT, asked
 from valetkey.errors import OAuthError
@@ -214,3 +216,39 @@ async def test_a_refusal_is_on_record_with_what_was_known(here: Town, ana: Perso
     event = (await here.records(ana))[-1]
     assert (event.kind, event.by, event.actor) == ("token.refused", "agent", Actor(triage.id))
     assert (event.details["grant"], event.details["error"]) == (grant.id, "invalid_scope")
+
+
+async def test_a_replayed_assertion_exchanges_nothing(here: Town, ana: Person) -> None:
+    agent, key = await keyed(here)
+    grant = await given(here, ana, agent)
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": grant.id,
+        "subject_token_type": GRANT,
+        "client_assertion": assertion(here, agent, key, jti="once"),
+        "client_assertion_type": ASSERTION_TYPE,
+    }
+    async with httpx2.AsyncClient(timeout=20, trust_env=False) as http:
+        first, replayed = [await http.post(f"{here.url}/token", data=form) for _ in range(2)]
+    assert "access_token" in first.json()
+    assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_client")
+
+
+async def test_a_suspended_agent_exchanges_nothing(here: Town, ana: Person) -> None:
+    async with alone(here) as agent:
+        grant = await given(here, ana, agent.agent)
+        assert (await agent.exchange(grant.id)).status_code == 200
+        async with here.house.ground.store.transaction() as tx:
+            await here.house.agents.suspend(tx, agent.agent)
+        assert (await agent.exchange(grant.id)).json()["error"] == "unauthorized_client"
+        async with here.house.ground.store.transaction() as tx:
+            await here.house.agents.resume(tx, agent.agent)
+        assert (await agent.exchange(grant.id)).status_code == 200
+
+
+async def test_the_old_secret_exchanges_nothing_once_there_is_a_new_one(here: Town, ana: Person) -> None:
+    async with alone(here) as old:
+        grant = await given(here, ana, old.agent)
+        async with alone(here, old.agent) as new:
+            assert (await old.exchange(grant.id)).json()["error"] == "invalid_client"
+            assert (await new.exchange(grant.id)).status_code == 200

@@ -25,6 +25,9 @@ async def test_the_metadata_say_what_a_client_has_to_know(front: Front) -> None:
     assert about["token_endpoint_auth_methods_supported"] == methods
     exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
     assert {"authorization_code", "refresh_token", exchange} <= set(about["grant_types_supported"])
+    assert "client_credentials" not in about["grant_types_supported"], (
+        "it is answered, with what to do instead"
+    )
 
 
 async def test_every_endpoint_that_they_name_is_there(front: Front) -> None:

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
+from joserfc import jwt
+from joserfc.jwk import OKPKey
 
 from tests.support.town import Town
 from valetkey.authserver.asking import Client, Form
@@ -13,6 +15,7 @@ from valetkey.grants import Given
 from valetkey.identity import Identified
 from valetkey.model import HOUR, Grant, Json
 from valetkey.people import Agent, Person
+from valetkey.people.client_keys import jwks_of
 from valetkey.serving.acting import grant_types
 
 
@@ -94,3 +97,18 @@ async def alone(here: Town, agent: Agent | None = None) -> AsyncIterator[Alone]:
         secret = await here.house.agents.give_secret(tx, agent)
     async with httpx2.AsyncClient(auth=(agent.id, secret), timeout=20, trust_env=False) as http:
         yield Alone(http, here.url, agent)
+
+
+async def keyed(here: Town) -> tuple[Agent, OKPKey]:
+    """Register an agent that authenticates with a key, and return its private half."""
+    agent, key = await named(here), OKPKey.generate_key("Ed25519")
+    async with here.house.ground.store.transaction() as tx:
+        await here.house.agents.give_keys(tx, agent, jwks_of(key.as_pem(private=False).decode()))
+    return agent, key
+
+
+def assertion(here: Town, agent: Agent, key: OKPKey, **more: Json) -> str:
+    """Sign an assertion of an agent (RFC 7523), with claims in place of the usual ones."""
+    now = here.clock.now() // 1000
+    said = {"iss": agent.id, "sub": agent.id, "aud": here.url, "iat": now, "exp": now + 60, **more}
+    return jwt.encode({"alg": "Ed25519"}, said, key, algorithms=["Ed25519"])

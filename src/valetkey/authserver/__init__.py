@@ -18,6 +18,7 @@ from valetkey.authserver.dynamic import DynamicClients
 from valetkey.authserver.issued import IssuedTokens
 from valetkey.authserver.refresh_tokens import RefreshTokens
 from valetkey.authserver.rfc6749_authorize import AuthorizeEndpoint
+from valetkey.authserver.rfc6749_client_credentials import CLIENT_CREDENTIALS
 from valetkey.authserver.rfc6749_code import AuthorizationCode
 from valetkey.authserver.rfc6749_refresh import Refresh
 from valetkey.authserver.rfc6749_token import TokenEndpoint
@@ -98,7 +99,7 @@ def routes(
     )
     return [
         *authorize.routes(pages),
-        MetadataEndpoint(site, issuer, kinds, documents=server.documents).route,
+        MetadataEndpoint(site, issuer, kinds.keys() - {CLIENT_CREDENTIALS}, documents=server.documents).route,
         RegistrationEndpoint(site, server.dynamic).route,
         TokenEndpoint(site, server.authentication, tokens, kinds).route,
         RevocationEndpoint(site, store, server.authentication, issued, sessions, audit).route,
