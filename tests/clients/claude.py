@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.clients.messages import Scripted
 from tests.clients.node import Node
 from tests.clients.processes import Ended, environment, printed, run
+from tests.clients.pseudo_terminal import PseudoTerminal, at_a_terminal
 from tests.clients.serving import served
 from valetkey.serving import listen
 
@@ -33,8 +34,17 @@ class Claude:
 
     async def run(self, *arguments: str, **more: str) -> Ended:
         """Run `claude` with arguments; `more` is environment."""
-        env = environment(self._home, CLAUDE_CONFIG_DIR=str(self._home / "config"), **QUIET, **more)
-        return await run([*self._program, *arguments], env, self._home)
+        return await run([*self._program, *arguments], self._environment(**more), self._home)
+
+    @asynccontextmanager
+    async def at_a_terminal(self, *arguments: str) -> AsyncIterator[PseudoTerminal]:
+        """Run `claude` as somebody who sits before it."""
+        env = self._environment(TERM="xterm")
+        async with at_a_terminal([*self._program, *arguments], env, self._home) as terminal:
+            yield terminal
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        return environment(self._home, CLAUDE_CONFIG_DIR=str(self._home / "config"), **QUIET, **more)
 
     async def attach(self, public_url: str, token: str) -> None:
         """Add the server, as `valetkey clients` says."""

@@ -1,0 +1,52 @@
+"""Claude Code signs its person in by itself: known by its document, which ships with us, or registered."""
+
+import re
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.clients.claude import SERVER, Claude
+from tests.pages.browser import Browser
+from tests.support.town import PASSWORD, Town, town
+
+pytestmark = pytest.mark.npm
+CLIENT = "https://claude.ai/oauth/claude-code-client-metadata"
+REGISTERING = '[clients]\ncimd = "off"'
+
+
+async def say_yes(here: Town, url: str) -> str:
+    """Open its address as Ana, who signs in and lets it in; return where her browser is sent."""
+    async with Browser(url=here.url) as browser:
+        page = await browser.follow(await browser.open(url.removeprefix(here.url)))
+        consent = await browser.follow(await browser.send(page, {"name": "ana", "password": PASSWORD}))
+        assert "Let Claude Code" in consent.text
+        return (await browser.send(consent, {"password": PASSWORD, "decision": "allow"})).location
+
+
+async def log_in(here: Town, claude: Claude) -> None:
+    """Add the server and log in, as a person at a terminal whose browser is on another machine."""
+    added = await claude.run("mcp", "add", "--transport", "http", SERVER, f"{here.url}/mcp")
+    assert added.code == 0, added.err
+    async with claude.at_a_terminal("mcp", "login", SERVER, "--no-browser") as terminal:
+        url = await terminal.until(rf"{re.escape(here.url)}/authorize\?[!-~]+(?=[\x07\x1b\s])")
+        await terminal.until("paste the redirect URL")
+        terminal.type(await say_yes(here, url))
+        await terminal.until("Authenticated with")
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"), [("", "document"), (REGISTERING, "dynamic")], ids=["known", "registering"]
+)
+async def test_its_own_login_is_all_it_takes(tmp_path: Path, claude: Claude, more: str, kind: str) -> None:
+    with anyio.fail_after(90):
+        async with town(tmp_path, more=more) as here:
+            await here.person("ana")
+            await log_in(here, claude)
+            assert "✔ Connected" in (await claude.run("mcp", "list")).out
+            (agent,) = await here.house.agents.all(here.house.ground.store)
+            assert agent.kind == kind
+            assert agent.name.startswith("Claude Code")
+            assert (agent.id == CLIENT) is (kind == "document")
+            assert (await claude.run("mcp", "logout", SERVER)).code == 0
+            assert await here.house.sessions.of_actor(here.house.ground.store, agent.id) == []
