@@ -212,7 +212,13 @@ def _house(ground: Ground, issuer: str) -> House:
         ),
         authserver=authserver,
         jobs=Jobs(
-            store, audit, connections, partial(sign_head, ground), clock, ground.leases, authserver.jobs
+            store,
+            audit,
+            connections,
+            partial(sign_head, ground),
+            clock,
+            ground.leases,
+            (*authserver.jobs, sessions.forget_exchanged),
         ),
     )
 

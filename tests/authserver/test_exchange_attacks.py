@@ -12,6 +12,7 @@ from valetkey.authserver.asking import Client, Form
 from valetkey.authserver.authentication import ASSERTION_TYPE
 from valetkey.authserver.rfc6749_client_credentials import CLIENT_CREDENTIALS
 from valetkey.authserver.rfc8693_asked import ACCESS_TOKEN, EXCHANGE, GRANT, JWT, asked
+from valetkey.authserver.rfc8693_exchange import MOST
 from valetkey.errors import OAuthError
 from valetkey.identity.subjects import Subject
 from valetkey.model import DAY, HOUR, Actor
@@ -252,3 +253,17 @@ async def test_the_old_secret_exchanges_nothing_once_there_is_a_new_one(here: To
         async with alone(here, old.agent) as new:
             assert (await old.exchange(grant.id)).json()["error"] == "invalid_client"
             assert (await new.exchange(grant.id)).status_code == 200
+
+
+async def test_an_agent_that_exchanges_without_end_has_to_wait_and_no_other_does(
+    here: Town, ana: Person, triage: Agent
+) -> None:
+    exchange, client = grant_types(here.house)[EXCHANGE], Client(triage, proven=True)
+    for _ in range(MOST):
+        with pytest.raises(OAuthError, match="subject_token_type"):
+            await exchange.answer(client, Form({}))
+    with pytest.raises(OAuthError, match="try again in 1 seconds") as refused:
+        await exchange.answer(client, Form({}))
+    assert refused.value.status == 429
+    with pytest.raises(OAuthError, match="subject_token_type"):
+        await exchange.answer(Client(await named(here), proven=True), Form({}))

@@ -13,11 +13,12 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from tests.support.agents import Alone, alone
+from tests.support.clock import FakeClock
 from tests.support.town import PASSWORD, Town, town
 from tests.support.wire import text
 from valetkey.demo.person import PersonWithBrowser
 from valetkey.grants import Less
-from valetkey.model import DAY, HOUR, Actor, Json
+from valetkey.model import DAY, HOUR, Actor, Json, SystemClock
 from valetkey.people import Person
 
 VALETKEY = Path(sys.executable).parent / "valetkey"
@@ -50,7 +51,8 @@ class Night:
 
 @pytest.fixture(scope="module")
 async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with town(tmp_path_factory.mktemp("home")) as opened:
+    now = FakeClock(SystemClock().now())  # the operator's commands go by the machine's clock
+    async with town(tmp_path_factory.mktemp("home"), clock=now) as opened:
         yield opened
 
 
@@ -150,15 +152,34 @@ async def test_a_client_that_is_attached_when_the_grant_ends_is_turned_away(here
             await agent.call_tool("gmail.list_unread", UNREAD)
 
 
+async def operator(here: Town, *command: str) -> None:
+    """Run a command on the same home, in a process of its own."""
+    home = here.house.ground.settings.home
+    await anyio.run_process([VALETKEY, *command], env={**os.environ, "VALETKEY_HOME": str(home)})
+
+
 async def test_a_suspended_agent_is_refused_in_every_process_with_every_token(here: Town) -> None:
     async with a_night(here) as night, here.another() as there:
         token = await night.token()
         async with there.client(token) as agent:
             assert not (await agent.call_tool("gmail.list_unread", UNREAD)).is_error
-            home = here.house.ground.settings.home
-            command = [VALETKEY, "agents", "suspend", night.agent.agent.name]
-            await anyio.run_process(command, env={**os.environ, "VALETKEY_HOME": str(home)})
+            await operator(here, "agents", "suspend", night.agent.agent.name)
             refused = await agent.call_tool("gmail.list_unread", UNREAD)
             assert "[denied]" in text(refused)
         exchanged = await night.agent.exchange(night.grant["id"])
         assert exchanged.json()["error"] == "unauthorized_client"
+
+
+async def test_a_removed_agent_leaves_nothing_but_her_connection(here: Town) -> None:
+    async with a_night(here) as night:
+        token = await night.token()
+        await operator(here, "agents", "remove", night.agent.agent.name)
+        async with here.wire(token) as wire:
+            listing = wire.body("tools/list", {})
+            assert (await wire.post(listing, wire.headers("tools/list"))).status_code == 401
+        assert (await night.agent.exchange(night.grant["id"])).json()["error"] == "invalid_client"
+        assert await here.house.grants.of(night.ana.principal) == []
+        rows = here.house.connections.rows
+        assert [one.connector for one in await rows.live(rows.store, night.ana.principal, "gmail")] == [
+            "gmail"
+        ]

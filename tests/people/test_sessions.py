@@ -1,6 +1,7 @@
 """Sessions: a row that is read on each use, so that its end is at once everywhere."""
 
 import secrets
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,25 @@ async def test_a_browsers_session_is_not_a_tokens(sessions: Sessions, store: Sql
     async with store.transaction() as tx:
         session, _ = await sessions.start_browser(tx, ANA)
     assert await sessions.read(session.id) is None
+
+
+async def test_what_agents_got_for_a_while_is_forgotten_a_day_after_and_nothing_else(
+    sessions: Sessions, store: SqliteStore, clock: FakeClock
+) -> None:
+    terms: dict[str, Any] = {
+        "chain": (),
+        "scopes": ("mcp",),
+        "resource": None,
+        "under": "grt_1",
+        "away": False,
+    }
+    async with store.transaction() as tx:
+        token = await sessions.start_token(tx, ANA, "agt_1", HOUR)
+        first = await sessions.start_exchanged(tx, ANA, "agt_2", HOUR, parent=token.id, **terms)
+        await sessions.start_exchanged(tx, ANA, "agt_3", HOUR, parent=first.id, **terms)
+    clock.advance(HOUR + DAY - 1)
+    await sessions.forget_exchanged()
+    assert len(await store.all("SELECT id FROM sessions")) == 3
+    clock.advance(1)
+    await sessions.forget_exchanged()
+    assert [row["id"] for row in await store.all("SELECT id FROM sessions")] == [token.id]

@@ -5,10 +5,12 @@ What may be asked for is in `rfc8693_asked`; without a grant there is no token, 
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 from valetkey.audit import Audit
 from valetkey.authserver.asking import Client, Form
 from valetkey.authserver.rfc8693_asked import ACCESS_TOKEN, GRANT, Asked, asked, behind, refuse_other_kinds
+from valetkey.calls.limits import Buckets
 from valetkey.errors import CallError, OAuthError, Unauthenticated
 from valetkey.grants import Grants
 from valetkey.identity import Tokens
@@ -20,6 +22,9 @@ from valetkey.people.sessions import SCOPE
 from valetkey.store import Store
 
 LASTS = 10 * MINUTE
+MOST = 600
+"""How often an agent may exchange in a minute, and at once: each time is a session and a record."""
+
 _ENDLESS = 1 << 62
 
 
@@ -56,6 +61,7 @@ class TokenExchange:
         self._store, self._audit, self._clock, self._agents = store, audit, clock, agents
         self._grants, self._sessions, self._tokens = grants, sessions, tokens
         self._subject_of, self._asking = subject_of, asking
+        self._buckets = Buckets(clock, per_minute=MOST, burst=MOST)
 
     async def answer(self, client: Client, form: Form) -> dict[str, Json]:
         """Return the token with which the client acts for the subject (RFC 8693 section 2.2.1).
@@ -64,6 +70,9 @@ class TokenExchange:
         """
         if not client.proven:  # anybody can say that they are a public client
             raise OAuthError("unauthorized_client", "only a client that authenticates can exchange tokens")
+        if seconds := self._buckets.take(client.agent.id):
+            text = f"this agent exchanges too often; try again in {ceil(seconds)} seconds"
+            raise OAuthError("temporarily_unavailable", text, 429)
         attempt = _Attempt(client.agent)
         try:
             return await self._exchange(attempt, form)

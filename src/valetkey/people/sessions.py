@@ -137,6 +137,12 @@ class Sessions:
         await tx.run(_END, self._clock.now(), session_id)
         return session
 
+    async def forget_exchanged(self) -> None:
+        """Delete what agents got for ten minutes, a day after: there are as many of these as they like."""
+        async with self._store.transaction(durable=False) as tx:
+            sql = "DELETE FROM sessions WHERE kind = 'exchanged' AND until <= $1"
+            await tx.run(sql, self._clock.now() - DAY)
+
     def _new(self, kind: str, principal: Principal, actor: str | None, lasts: int, **more: Any) -> Session:
         now = self._clock.now()
         return Session(self._ids.new("ses"), kind, principal, actor, now, now + lasts, **more)
