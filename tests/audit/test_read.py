@@ -6,8 +6,9 @@ import pytest
 
 from tests.audit.story import ANA, BEN, CALLER, LIST, POST, Start, asks, granted, made, refused, seal
 from tests.support.clock import START, FakeClock
+from valetkey.audit import read
 from valetkey.audit.personal import forget_personal
-from valetkey.audit.read import AuditRecord, records
+from valetkey.audit.read import AuditRecord, records, search
 from valetkey.errors import IntegrityError, NeedsPerson
 from valetkey.model import Actor, AuditEvent, Caller, CallId
 from valetkey.store.sqlite import SqliteStore
@@ -136,3 +137,16 @@ async def test_reading_goes_on_past_what_does_not_match(
             await made(audit, f"call_{number}")
     assert told(await records(store, vault, outcome="denied")) == ["call_first denied"]
     assert len(await records(store, vault, limit=1_000)) == 451
+
+
+@pytest.mark.usefixtures("day")
+async def test_a_search_that_looked_at_as_many_as_it_may_says_that_there_may_be_more(
+    store: SqliteStore, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "_BATCH", 2)
+    monkeypatch.setattr(read, "LOOKS_AT", 2)
+    cut_short = await search(store, vault, tool=LIST.name)
+    assert (told(cut_short.records), cut_short.whole) == ([], False)
+    monkeypatch.setattr(read, "LOOKS_AT", 6)
+    enough = await search(store, vault, tool=LIST.name, limit=1)
+    assert (told(enough.records), enough.whole) == (["call_1 ok"], True)

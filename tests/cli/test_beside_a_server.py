@@ -157,6 +157,8 @@ async def test_a_grant_that_is_revoked_is_asked_for_again(beside: Beside) -> Non
     assert refused.is_error
     records = (await beside("audit", "list", "--tool", "gmail.*", "--outcome", "not_granted", "--json")).json
     assert {record["principal_name"] for record in records} == {"ana"}
+    shown = (await beside("audit", "list", "--outcome", "not_granted")).out.splitlines()
+    assert "not_granted" in shown[1], "what is shown can be asked for"
 
 
 async def test_a_link_that_was_made_ahead_leads_to_a_call_without_one(beside: Beside) -> None:

@@ -45,6 +45,7 @@ class Audit:
         self._appender = Appender(vault, ids, clock, randomness)
         self._commits = GroupCommit(store, self._appender)
         self._tasks = anyio.create_task_group()
+        self._closed_up_to = 0
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -91,13 +92,19 @@ class Audit:
         record.close(Outcome.OK)
 
     async def close_left_open(self) -> int:
-        """Close, as `unknown`, calls that a dead process opened; returns how many."""
-        # Read outside the transaction: it looks at every call there was, and no writer waits for it.
-        rows = await self._store.all(_LEFT_OPEN, self._clock.now() - LEFT_OPEN)
+        """Close, as `unknown`, calls that a dead process opened; returns how many.
+
+        What one process has looked through it does not look through again.
+        """
+        young = self._clock.now() - LEFT_OPEN
+        # Read outside the transaction: the first time it looks at every call, and no writer waits for it.
+        up_to = await self._store.one(_OLD_ENOUGH, self._closed_up_to, young)
+        rows = await self._store.all(_LEFT_OPEN, self._closed_up_to, young)
         items = [Pending(_closed_as_unknown(row), call=row["call"]) for row in rows]
         if items:
             async with self._store.transaction() as tx:
                 await self._appender.append(tx, items)
+        self._closed_up_to = up_to["seq"] if up_to and up_to["seq"] is not None else self._closed_up_to
         return sum(item.written for item in items)
 
     async def _outcome_of(self, call: CallId) -> str:
@@ -116,9 +123,15 @@ def _closed_as_unknown(row: Mapping[str, Json]) -> AuditEvent:
     return AuditEvent("call.closed", "system", principal, Actor(row["actor"]), facts)
 
 
+_OLD_ENOUGH = """
+SELECT coalesce(
+  (SELECT MIN(seq) - 1 FROM audit WHERE seq > $1 AND kind = 'call.opened' AND at >= $2),
+  (SELECT MAX(seq) FROM audit)) AS seq"""
+"""Every event up to the first call that is too young to be given up."""
+
 _LEFT_OPEN = """
 SELECT o.call, o.issuer, o.subject, o.actor FROM audit o
-WHERE o.kind = 'call.opened' AND o.at < $1
+WHERE o.seq > $1 AND o.kind = 'call.opened' AND o.at < $2
   AND NOT EXISTS (SELECT 1 FROM audit c WHERE c.call = o.call AND c.kind = 'call.closed')"""
 
 __all__ = ["Audit", "Claim", "Record", "outcome_of"]

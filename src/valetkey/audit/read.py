@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
+from typing import TypedDict, Unpack
 
 from valetkey.audit.personal import JOIN_PERSONAL, PERSONAL, part_of
 from valetkey.errors import IntegrityError
@@ -15,6 +16,8 @@ from valetkey.store import Reads, Row, Value
 from valetkey.vault import Vault
 
 _BATCH = 200
+LOOKS_AT = 20_000
+"""How many records are looked at, about a second's worth, for a tool or an outcome that no index knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,31 @@ class AuditRecord:
         return asdict(self)
 
 
-async def records(
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records, newest first. `whole`: there are no more of them, or as many were found as were asked for."""
+
+    records: list[AuditRecord]
+    whole: bool
+
+
+class Asked(TypedDict, total=False):
+    """What `records` and `search` go by; each may be left out."""
+
+    principal: Principal | None
+    actor: str | None
+    tool: str | None
+    outcome: str | None
+    since: int | None
+    limit: int
+
+
+async def records(db: Reads, vault: Vault, **asked: Unpack[Asked]) -> list[AuditRecord]:
+    """Return what `search` finds."""
+    return (await search(db, vault, **asked)).records
+
+
+async def search(
     db: Reads,
     vault: Vault,
     *,
@@ -58,20 +85,23 @@ async def records(
     outcome: str | None = None,
     since: int | None = None,
     limit: int = 50,
-) -> list[AuditRecord]:
-    """Return the newest records that match, newest first.
+) -> Found:
+    """Find the newest records that match.
 
     `actor` is a client's id, `tool` a name or a pattern (`gmail.*`), `since` a time in milliseconds.
+    Tool and outcome are in no index: of those who match else, LOOKS_AT are looked at and no more.
     Raises IntegrityError when an event cannot be read.
     """
     where, values = _conditions(principal, actor, since)
     found: list[AuditRecord] = []
-    before = _END
+    before, looked = _END, 0
     while len(found) < limit and (rows := await db.all(firsts(where), before, *values)):
         batch = await joined(db, vault, rows)
         found += [record for record in batch if _matches(record, tool, outcome)]
-        before = rows[-1]["seq"]
-    return found[:limit]
+        before, looked = rows[-1]["seq"], looked + len(rows)
+        if looked >= LOOKS_AT:
+            return Found(found[:limit], whole=len(found) >= limit)
+    return Found(found[:limit], whole=True)
 
 
 def _conditions(principal: Principal | None, actor: str | None, since: int | None) -> tuple[str, list[Value]]:

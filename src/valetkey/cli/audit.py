@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from valetkey.cli.house import Names, in_house, names
-from valetkey.cli.output import AsJson, dump, listed, say, since, text, when
+from valetkey.cli.output import AsJson, dump, listed, say, since, tell, text, when
 from valetkey.errors import UsageError
 from valetkey.model import Json, Outcome
 
@@ -54,11 +54,11 @@ def list_(
     from_then = None if start is None else since(start)
     show = _whole if as_json else _row
 
-    async def reading(house: "House") -> list[dict[str, Json]]:
-        from valetkey.audit.read import records
+    async def reading(house: "House") -> tuple[list[dict[str, Json]], bool]:
+        from valetkey.audit.read import search
 
         store, known = house.ground.store, await names(house)
-        found = await records(
+        found = await search(
             store,
             house.ground.vault,
             principal=(await house.accounts.named(store, principal)).principal if principal else None,
@@ -68,10 +68,14 @@ def list_(
             since=from_then,
             limit=limit,
         )
-        return [show(record, known) for record in found]
+        return [show(record, known) for record in found.records], found.whole
 
     columns = {"at": when, "who": text, "for": text, "what": text, "outcome": text, "ms": text}
-    listed(in_house(reading), columns, as_json=as_json, empty="Nothing that fits was recorded.")
+    rows, whole = in_house(reading)
+    empty = "Nothing that fits was recorded." if whole else "Nothing that fits was found."
+    listed(rows, columns, as_json=as_json, empty=empty)
+    if not whole:
+        tell("Only the newest records were looked at; --principal and --actor go further back.")
 
 
 @app.command()
@@ -174,7 +178,7 @@ def _row(record: "AuditRecord", known: Names) -> dict[str, Json]:
         "who": doers.get(record.by) or record.by,
         "for": _person_of(record, known),
         "what": record.tool if record.kind == "call" else record.kind,
-        "outcome": "waiting" if record.waiting else record.outcome,
+        "outcome": record.outcome,
         "ms": record.duration,
     }
 
