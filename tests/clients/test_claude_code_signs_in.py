@@ -15,12 +15,12 @@ CLIENT = "https://claude.ai/oauth/claude-code-client-metadata"
 REGISTERING = '[clients]\ncimd = "off"'
 
 
-async def say_yes(here: Town, url: str) -> str:
+async def say_yes(here: Town, url: str, client: str = "Claude Code") -> str:
     """Open its address as Ana, who signs in and lets it in; return where her browser is sent."""
     async with Browser(url=here.url) as browser:
         page = await browser.follow(await browser.open(url.removeprefix(here.url)))
         consent = await browser.follow(await browser.send(page, {"name": "ana", "password": PASSWORD}))
-        assert "Let Claude Code" in consent.text
+        assert f"Let {client}" in consent.text
         return (await browser.send(consent, {"password": PASSWORD, "decision": "allow"})).location
 
 
