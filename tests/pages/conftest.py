@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tests.pages.browser import URL, Browser
 from tests.support.clock import FakeClock
-from valetkey.model import Ids, Principal
+from valetkey.model import Ids, Json, Principal
 from valetkey.pages import Form, Pages, Site, Visit
 from valetkey.people import Sessions
 from valetkey.store.sqlite import SqliteStore
@@ -26,8 +26,9 @@ class Counter:
         self.form_to: tuple[str, ...] = ()
 
     async def show(self, visit: Visit) -> Response:
+        nothing: dict[str, Json] = {"problem": "", "name": "", "passkey": "", "issuers": []}
         return visit.page(
-            "signin.html", form_to=self.form_to, problem="", name="", return_to="/", asked=False, passkey=""
+            "signin.html", form_to=self.form_to, return_to="/", asked=False, ours=True, **nothing
         )
 
     async def submit(self, visit: Visit, form: Form) -> Response:
