@@ -32,6 +32,9 @@ class Issuers:
     def __iter__(self) -> Iterator[Issuer]:
         return iter(self._by_key.values())
 
+    def __len__(self) -> int:
+        return len(self._by_key)
+
     def of_url(self, url: str) -> Issuer | None:
         """Return the issuer of exactly this URL: no slash, case or port is made up for it."""
         return self._by_url.get(url)

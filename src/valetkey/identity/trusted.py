@@ -52,6 +52,8 @@ class Trusted:
 
     def issuer_of(self, token: str) -> Issuer | None:
         """Return whose token this claims to be: where it claims nothing, the one that is asked."""
+        if not self._issuers:
+            return None
         url = unverified_issuer(token)
         return self._issuers.asked() if url is None else self._issuers.of_url(url)
 

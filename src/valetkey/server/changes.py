@@ -13,15 +13,19 @@ import mcp_types as types
 from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from valetkey.errors import Unauthenticated
+from valetkey.identity.trusted import PREFIX
 from valetkey.model import Caller, Clock, Principal
 from valetkey.server.callers import Callers
 from valetkey.server.elicit import Context
 from valetkey.store import Row, Store
 
 EVERY_SECONDS = 0.5
+_ENDED_EVERY_SECONDS, _FOREIGN_EVERY_SECONDS = 1.0, 15.0
 MOST_STREAMS = 50
 """How many streams the clients of one caller may hold open, so that one cannot use up everybody's."""
 
@@ -144,8 +148,29 @@ class CallersChanges:
     async def listen(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Serve one stream of the modern era."""
-        return await self._listeners.handler(await self._callers.current())(ctx, params)
+        """Serve one stream of the modern era, for as long as the session of its token lives."""
+        caller = await self._callers.current()
+        refused = MCPError(types.INVALID_REQUEST, "this token's session has ended")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._until_ended, caller, tasks.cancel_scope)
+            try:
+                return await self._listeners.handler(caller)(ctx, params)
+            except MCPError as full:  # raised again below, without the group around it
+                refused = full
+            finally:
+                tasks.cancel_scope.cancel()
+        raise refused
+
+    async def _until_ended(self, caller: Caller, stream: anyio.CancelScope) -> None:
+        """End a stream when its session does. Another issuer may have to be asked each time: not so often."""
+        every = _FOREIGN_EVERY_SECONDS if caller.session.startswith(PREFIX) else _ENDED_EVERY_SECONDS
+        while not stream.cancel_called:
+            await anyio.sleep(every)
+            try:
+                await self._callers.current()
+            except Unauthenticated as ended:
+                if ended.status != 503:  # an issuer that cannot be asked has said nothing
+                    stream.cancel()
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Remember who lists tools over a legacy connection: those are told when the list changes."""
