@@ -211,16 +211,21 @@ def _house(ground: Ground, issuer: str) -> House:
             answering,
         ),
         authserver=authserver,
-        jobs=Jobs(
-            store,
-            audit,
-            connections,
-            partial(sign_head, ground),
-            clock,
-            ground.leases,
-            (*authserver.jobs, sessions.forget_exchanged),
-        ),
+        jobs=_jobs(ground, connections, authserver, trusted, sessions),
     )
+
+
+def _jobs(
+    ground: Ground, connections: Connections, authserver: AuthServer, trusted: Trust, sessions: Sessions
+) -> Jobs:
+    store, clock = ground.store, ground.clock
+    forgetting = (
+        *authserver.jobs,
+        trusted.sign_ins.forget_late,
+        sessions.forget_exchanged,
+    )
+    sign = partial(sign_head, ground)
+    return Jobs(store, ground.audit, connections, sign, clock, ground.leases, forgetting)
 
 
 def _trust(ground: Ground, agents: Agents, tokens: Tokens) -> Trust:

@@ -312,6 +312,10 @@ async def test_many_who_set_out_and_never_come_back_leave_nothing(gate: Gate, br
     rows = await gate.town.house.ground.store.all("SELECT id FROM sign_ins")
     sealed = await gate.town.house.ground.store.all("SELECT id FROM sealed WHERE purpose = 'sign_in'")
     assert len(rows) == len(sealed) == 1
+    gate.town.clock.advance(10 * MINUTE)
+    await gate.town.house.trust.sign_ins.forget_late()
+    for table in ("sign_ins", "sealed WHERE purpose = 'sign_in'"):
+        assert await gate.town.house.ground.store.all(f"SELECT id FROM {table}") == []
 
 
 async def test_an_older_sign_in_proves_nothing(gate: Gate, browser: Browser) -> None:
