@@ -5,12 +5,15 @@ import socket
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
 from tests.cli.conftest import Cli
-from valetkey.assemble import DEFAULT_PORT
-from valetkey.settings import FILE
+from tests.support.authenticator import Authenticator
+from valetkey.assemble import DEFAULT_PORT, opened
+from valetkey.settings import FILE, load
 
 
 def told(cli: Cli, about: str) -> list[dict[str, Any]]:
@@ -106,3 +109,42 @@ def test_a_head_that_the_chain_lost_fails(cli: Cli, home: Path, cut: str) -> Non
 
 def test_the_port_is_the_one_that_serve_takes(cli: Cli) -> None:
     assert str(DEFAULT_PORT) in cli("serve", "--help").out
+
+
+async def fill(home: Path, public_url: str) -> None:
+    """Ana has a password and a passkey, Ben a passkey alone; somebody guesses at Ana's password."""
+    async with opened(load(home), public_url=public_url) as house:
+        async with house.ground.store.transaction() as tx:
+            ana, ben = [await house.accounts.add(tx, name) for name in ("ana", "ben")]
+            secret = await house.accounts.invite(tx, ana)
+        await house.accounts.join(secret, "correct horse battery")
+        async with house.ground.store.transaction() as tx:
+            for person in (ana, ben):
+                made = Authenticator(public_url, urlsplit(public_url).hostname or "").make(
+                    await house.passkeys.offered(tx, person.principal, person.name, "x")
+                )
+                await house.passkeys.add(tx, person.principal, "key", made, "x")
+            for _ in range(5):
+                await house.accounts.failed_to_sign_in(tx, "ana")
+
+
+def test_passkeys_for_a_name_that_the_server_no_longer_has_are_said_with_whom_to_invite(
+    cli: Cli, home: Path
+) -> None:
+    cli("people", "list")
+    (home / FILE).write_text('public_url = "https://old.example.com"\n')
+    anyio.run(fill, home, "https://old.example.com")
+    assert told(cli, "passkeys") == []
+    (home / FILE).write_text('public_url = "https://new.example.com"\n')
+    (check,) = told(cli, "passkeys")
+    assert check["level"] == "warn"
+    assert check["text"] == "some are for old.example.com, and this server is new.example.com now"
+    assert check["to_do"] == "`valetkey people invite NAME` for those who have nothing else: ben"
+    assert "https://new.example.com/join/" in cli("people", "invite", "ben").out
+
+
+def test_guessing_at_somebodys_password_is_said(cli: Cli, home: Path) -> None:
+    cli("people", "list")
+    anyio.run(fill, home, "http://localhost:8917")
+    (check,) = told(cli, "sign-in")
+    assert check["text"] == "5 wrong passwords for ana, the last less than two hours ago"

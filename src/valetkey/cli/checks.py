@@ -13,7 +13,8 @@ from valetkey.connections import Refusal, providers
 from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
 from valetkey.identity.issuers import Issuer
 from valetkey.manifest import Catalog, shipped
-from valetkey.model import SECOND, Json, Registration
+from valetkey.model import HOUR, SECOND, Json, Registration
+from valetkey.people import Person
 from valetkey.serving import listen
 from valetkey.settings import FILE, Settings, home, is_loopback, load
 
@@ -122,7 +123,48 @@ async def _people(house: House) -> list[Check]:
     if not everybody:
         return [Check("warn", "people", "nobody yet", "`valetkey people add NAME` adds a person")]
     joined = sum(person.joined for person in everybody)
-    return [Check("ok", "people", f"{len(everybody)} added, {joined} joined")]
+    count = Check("ok", "people", f"{len(everybody)} added, {joined} joined")
+    return [count, *await _passkeys(house, everybody), *await _guessed_at(house, everybody)]
+
+
+async def _passkeys(house: House, everybody: list[Person]) -> list[Check]:
+    """Those that were made for another host than this server has now: no browser uses them here."""
+    passkeys, store = house.passkeys, house.ground.store
+    hosts = await passkeys.elsewhere(store)
+    if not hosts:
+        return []
+    text = f"some are for {', '.join(hosts)}, and this server is {passkeys.host} now"
+    shut_out = [one.name for one in everybody if one.joined and not await _gets_in(house, one)]
+    to_do = "their people sign in with a password, and add new ones at *Sign-in and sessions*"
+    if shut_out:
+        to_do = f"`valetkey people invite NAME` for those who have nothing else: {', '.join(shut_out)}"
+    return [Check("warn", "passkeys", text, to_do)]
+
+
+async def _gets_in(house: House, person: Person) -> bool:
+    return person.has_password or bool(await house.passkeys.here(house.ground.store, person.principal))
+
+
+async def _guessed_at(house: House, everybody: list[Person]) -> list[Check]:
+    """Whose passwords somebody tried to guess lately."""
+    store, now = house.ground.store, house.ground.clock.now()
+    bursts = [(one.name, await house.accounts.burst(store, one)) for one in everybody]
+    to_do = "`valetkey audit list` has each try, and who signed in since; a passkey cannot be guessed"
+    return [
+        Check(
+            "warn",
+            "sign-in",
+            f"{burst.count} wrong passwords for {name}, the last {_ago(now - burst.last)} ago",
+            to_do,
+        )
+        for name, burst in bursts
+        if burst
+    ]
+
+
+def _ago(milliseconds: int) -> str:
+    hours = milliseconds // HOUR
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours" if hours >= 2 else "less than two hours"
 
 
 async def _registrations(house: House) -> list[Check]:

@@ -196,7 +196,9 @@ class Accounts:
         return await self._tries.failed(tx, self._confirming(principal))
 
     async def burst(self, db: Reads, person: Person) -> Burst | None:
-        """Return the wrong passwords that were tried for a person lately, if there were many."""
+        """Return the wrong passwords that were tried for one of our own lately, if there were many."""
+        if person.principal.issuer != LOCAL:
+            return None
         tried = (self._signing_in(person.name), self._confirming(person.principal))
         return joined([await self._tries.burst(db, about) for about in tried])
 
