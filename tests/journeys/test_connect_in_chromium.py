@@ -127,7 +127,7 @@ async def test_she_disconnects_it_on_her_own_page(screen: Screen) -> None:
     page = screen.page
     await page.goto(screen.town.url)
     await screen.sign_in()
-    assert await screen.heading() == "Hello, ana"
+    assert await screen.heading() == "My connections"
     await page.get_by_text("Disconnect").first.click()
     await page.get_by_role("button", name="Disconnect").click()
     assert await screen.heading() == "Gmail is disconnected"

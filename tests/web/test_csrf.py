@@ -33,8 +33,12 @@ POSTS = (
     "/connect/{handle}",
     "/connect/{handle}/confirm",
     "/mine/connections/{id}/revoke",
+    "/mine/connections/{id}/reconnect",
+    "/mine/connectors/{name}/connect",
+    "/mine/agents/stop",
+    "/mine/grants/{id}/narrow",
+    "/mine/grants/{id}/extend",
     "/mine/grants/{id}/revoke",
-    "/mine/browsers/end",
     "/mine/sessions",
     "/mine/password",
     "/mine/passkeys/new",
@@ -53,6 +57,7 @@ async def paths(street: Street, anas: Browser) -> dict[str, str]:
     async with house.ground.store.transaction() as tx:
         invitation = await house.accounts.invite(tx, await house.accounts.add(tx, "cleo"))
     filled = {"issuer": "corp", "invitation": invitation, "handle": house.requests.handle(request)}
+    filled |= {"name": "gmail"}
     return {path: path.format(**filled, id=grant.id if "grants" in path else connection.id) for path in POSTS}
 
 
@@ -90,7 +95,7 @@ async def test_the_same_forms_from_our_own_pages_do_what_they_say(
         "/connect/{handle}",
     )
     assert [(await anas.post(paths[path], [*stamp, *more])).status for path in order] == [200, 200, 303, 303]
-    assert (await anas.post(paths["/mine/browsers/end"], stamp)).status == 303
+    assert (await anas.post(paths["/mine/sessions"], [*stamp, ("end", "browsers")])).status == 303
 
 
 async def test_every_route_that_takes_a_form_is_in_this_table(street: Street) -> None:
@@ -100,6 +105,7 @@ async def test_every_route_that_takes_a_form_is_in_this_table(street: Street) ->
         Pages(Site(URL), ground.keys, house.sessions, ground.clock),
         store=ground.store,
         keys=ground.keys,
+        vault=ground.vault,
         audit=ground.audit,
         catalog=ground.catalog,
         accounts=house.accounts,

@@ -40,7 +40,7 @@ async def page(street: Street) -> AsyncIterator[Page]:
             await page.fill("#name", "ana")
             await page.fill("#password", PASSWORD)
             await page.get_by_role("button", name="Sign in").click()
-            assert await page.inner_text("h1") == "Hello, ana"
+            assert await page.inner_text("h1") == "My connections"
             yield page
             await chromium.close()
     assert not dialogs
@@ -63,7 +63,7 @@ async def test_an_agents_name_and_an_accounts_are_only_text(street: Street, page
         async with ground.store.transaction() as tx:
             await tx.run("UPDATE agents SET name = $1", name)
             await rows.set_account(tx, connection.id, "account", name)
-        for path in (street.page(request), "/mine"):
+        for path in (street.page(request), "/mine", "/mine/agents", "/mine/waiting"):
             answer = await page.goto(street.town.url + path)
             assert answer is not None
             assert answer.status == 200
@@ -100,9 +100,9 @@ async def test_a_form_on_another_site_is_refused_though_the_cookie_is_there(
 ) -> None:
     """Another port of localhost is the same site, so the cookie goes with it: the origin decides."""
     elsewhere = street.town.sandbox.base_url.replace("127.0.0.1", "localhost")
-    stamp = await page.locator("form[action='/mine/browsers/end'] input[name=stamp]").get_attribute("value")
+    stamp = await page.locator("form[action='/signout'] input[name=stamp]").get_attribute("value")
     await page.goto(f"{elsewhere}/nothing")
-    field, target = f"<input name=stamp value='{stamp}'>", f"{street.town.url}/mine/browsers/end"
+    field, target = f"<input name=stamp value='{stamp}'>", f"{street.town.url}/mine/sessions"
     await page.set_content(f"<form method=post action='{target}'>{field}</form>")
     async with page.expect_navigation():
         await page.evaluate("document.forms[0].submit()")

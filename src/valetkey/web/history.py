@@ -139,5 +139,7 @@ def _arguments(arguments: Json) -> list[tuple[str, str]]:
 
 
 def _shown(value: Json) -> str:
+    if value == "***":
+        return "not kept: the connector counts this as private"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
