@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from valetkey.errors import UsageError
 from valetkey.model import Json
+from valetkey.sandbox.issuer import Issuer
 from valetkey.sandbox.people import PEOPLE
 from valetkey.sandbox.provider import Provider
 
@@ -21,6 +22,9 @@ class Controlled(Protocol):
 
     @property
     def providers(self) -> Mapping[str, Provider]: ...
+
+    @property
+    def issuers(self) -> Mapping[str, Issuer]: ...
 
     def reset(self) -> None: ...
 
@@ -41,6 +45,8 @@ def control_routes(sandbox: Controlled) -> list[Route]:
         "redirects": control.redirects,
         "expire": control.expire,
         "revoke": control.revoke,
+        "twist": control.twist,
+        "rotate": control.rotate,
         "reset": control.reset,
     }
     return [_read(name, work) for name, work in reads.items()] + [
@@ -93,6 +99,14 @@ class _Control:
     def revoke(self, *, provider: str, account: str | None = None, grant: str | None = None) -> Json:
         return {"revoked": self._provider(provider).revoke(account, grant)}
 
+    def twist(self, *, provider: str, names: list[str]) -> Json:
+        self._issuer(provider).twist(*names)
+        return {}
+
+    def rotate(self, *, provider: str, keep: bool = True) -> Json:
+        self._issuer(provider).keys.rotate(keep=keep)
+        return {}
+
     def reset(self) -> Json:
         self._sandbox.reset()
         return {}
@@ -101,6 +115,11 @@ class _Control:
         if name not in self._sandbox.providers:
             raise UsageError(f"no provider {name!r}; there are {', '.join(self._sandbox.providers)}")
         return self._sandbox.providers[name]
+
+    def _issuer(self, name: str) -> Issuer:
+        if name not in self._sandbox.issuers:
+            raise UsageError(f"no issuer {name!r}; there are {', '.join(self._sandbox.issuers)}")
+        return self._sandbox.issuers[name]
 
 
 def _read(name: str, work: Callable[[], Json]) -> Route:

@@ -110,9 +110,13 @@ class Sandbox:
         yield IssuerApi(self.partner, "/team")
 
     @property
+    def issuers(self) -> dict[str, Issuer]:
+        return {issuer.name: issuer for issuer in (self.corp, self.partner)}
+
+    @property
     def providers(self) -> dict[str, Provider]:
         oauth = {"google": self.google, "github": self.github, "slack": self.slack, "strict": self.strict}
-        issuers = {issuer.name: issuer.provider for issuer in (self.corp, self.partner)}
+        issuers = {name: issuer.provider for name, issuer in self.issuers.items()}
         return oauth | issuers | {name: pasted.provider for name, pasted in self.pasted.items()}
 
     def approve(
