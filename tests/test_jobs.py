@@ -7,7 +7,7 @@ import pytest
 from tests.support.town import NOTES, Town, town
 from valetkey.demo.person import PersonWithBrowser
 from valetkey.jobs import EVERY_SECONDS
-from valetkey.model import MINUTE, SECOND, ConnectionState
+from valetkey.model import DAY, MINUTE, SECOND, ConnectionState
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +54,12 @@ async def test_one_connection_that_cannot_be_given_back_does_not_keep_the_others
 _STUCK = """
 CREATE TRIGGER stuck BEFORE UPDATE ON connections WHEN OLD.subject = '{subject}'
 BEGIN SELECT RAISE(ABORT, 'stuck'); END"""
+
+
+async def test_what_nobody_needs_any_more_is_swept(here: Town) -> None:
+    store, accounts = here.house.ground.store, here.house.accounts
+    await accounts.sign_in("nobody", "wrong")
+    assert await store.one("SELECT 1 FROM failures")
+    here.clock.advance(7 * DAY)
+    assert await here.house.jobs.once()
+    assert await store.one("SELECT 1 FROM failures") is None

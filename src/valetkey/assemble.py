@@ -52,6 +52,7 @@ from valetkey.needs import Answers, Needs, Parts, PastedSecrets, Reading, Reques
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Once, Passkeys, Sessions, Tries, Welcome
 from valetkey.people.proved import Proved
+from valetkey.people.sweeping import Sweeping
 from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.leases import Leases
@@ -223,6 +224,7 @@ def _jobs(
         *authserver.jobs,
         trusted.sign_ins.forget_late,
         sessions.forget_exchanged,
+        Sweeping(store, clock).sweep,
     )
     sign = partial(sign_head, ground)
     return Jobs(store, ground.audit, connections, sign, clock, ground.leases, forgetting)

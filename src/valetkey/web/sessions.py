@@ -21,7 +21,7 @@ from valetkey.web.browsers import Browsers
 from valetkey.web.own import Own, OwnPages, nothing
 
 PATH = "/mine/sessions"
-_CLIENTS = {"client": "signed in by you", "token": "with a token from the operator"}
+_CLIENTS = {"client": "Signed in by you", "token": "With a token from the operator"}
 _ABOUT = "password"
 
 
