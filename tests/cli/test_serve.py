@@ -2,8 +2,9 @@
 
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import anyio
@@ -72,12 +73,34 @@ async def test_the_first_start_makes_a_home_and_invites_its_owner(
     assert modes == dict.fromkeys(("audit-head.json", "key", "store.db", "valetkey.toml"), 0o600)
 
 
-async def test_a_later_start_invites_nobody_and_says_how(environment: dict[str, str], cli: Cli) -> None:
+async def test_a_later_start_invites_nobody_and_says_how(
+    environment: dict[str, str], cli: Cli, home: Path
+) -> None:
     await anyio.to_thread.run_sync(cli, "people", "add", "ana")
     async with started(environment, "tokens mint", "serve", "--port", "0") as server:
         assert "/join/" not in server.said
+        assert "`ana`, has not joined yet: their invitation works until" in server.said
+        assert "people invite" not in server.said, "it would end the link that she has"
+        assert await server.stop(signal.SIGTERM) == 0
+    with closing(sqlite3.connect(home / "store.db")) as store, store:
+        store.execute("UPDATE invitations SET until = 1")
+    async with started(environment, "tokens mint", "serve", "--port", "0") as server:
         assert "valetkey people invite ana" in server.said
         assert await server.stop(signal.SIGTERM) == 0
+
+
+async def test_a_second_server_on_one_home_is_told_where_the_first_one_is(
+    environment: dict[str, str], cli: Cli
+) -> None:
+    async with started(environment, "tokens mint", "serve", "--port", "0") as server:
+        url = line(server.said, "Valetkey serves").split()[2].removesuffix("/mcp")
+        for port in (url.rpartition(":")[2], "0"):
+            refused = await anyio.to_thread.run_sync(cli, "serve", "--port", port)
+            assert (refused.code, refused.out) == (78, "")
+            assert f"a server of this home runs already, at {url}" in refused.err
+        server.process.kill()
+    async with started(environment, "tokens mint", "serve", "--port", "0") as server:
+        assert await server.stop(signal.SIGTERM) == 0, "one that was killed is in nobody's way"
 
 
 async def test_commands_make_links_that_lead_to_the_server_that_runs(

@@ -57,14 +57,17 @@ async def test_two_first_starts_at_once_make_one_owner(here: Desk) -> None:
     assert here.rows("SELECT name FROM agents") == [("local",)]
 
 
+@pytest.mark.parametrize(("address", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
 async def test_a_port_taken_by_another_program_is_named_with_what_to_do_and_nothing_is_lost(
-    here: Desk,
+    here: Desk, address: str, written: str
 ) -> None:
+    """At either address that `localhost` may be: the person's browser could come to that one."""
     async with here.client() as agent:
-        async with a_stranger(here.port):
+        async with a_stranger(address, here.port):
             refused = await agent.call_tool("notes.list_notes")
             assert refused.is_error
-            assert f"[unavailable] Port {here.port} of this machine" in text_of(refused)
+            assert "[unavailable] Another program" in text_of(refused)
+            assert f"has taken {written}:{here.port}," in text_of(refused)
             assert "`callback_port` in valetkey.toml" in text_of(refused)
             assert (await agent.list_tools()).tools, "the pipe stays open"
         async with PersonWithBrowser() as owner:
@@ -74,9 +77,9 @@ async def test_a_port_taken_by_another_program_is_named_with_what_to_do_and_noth
 
 
 @asynccontextmanager
-async def a_stranger(port: int) -> AsyncIterator[None]:
+async def a_stranger(address: str, port: int) -> AsyncIterator[None]:
     """Another program that listens on a port, and answers nothing of ours."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    listener = await anyio.create_tcp_listener(local_host=address, local_port=port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, _answer)
         yield

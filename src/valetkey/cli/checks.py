@@ -1,6 +1,5 @@
 """What `valetkey doctor` looks at, in the order in which one thing depends on another."""
 
-import http.client
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from valetkey.identity.issuers import Issuer
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import HOUR, SECOND, Json, Registration
 from valetkey.people import Person
-from valetkey.serving import listen
+from valetkey.serving import listen_at, occupied
 from valetkey.settings import FILE, Settings, home, is_loopback, load
 
 _SKEW = 5 * SECOND
@@ -50,7 +49,7 @@ async def examined() -> list[Check]:
         return outside
     if settings.store is None and not settings.store_file.exists():
         none_yet = Check("warn", "store", "there is none yet", "`valetkey serve` makes one, with its key")
-        return [*outside, none_yet, _port(settings.public_url)]
+        return [*outside, none_yet, _port_before()]
     return outside + await _inside(settings)
 
 
@@ -91,7 +90,7 @@ async def _inside(settings: Settings) -> list[Check]:
                 *await _registrations(house),
                 *[await _issuer(house, issuer) for issuer in house.trust.issuers],
                 await _head(house),
-                _port(house.ground.public_url),
+                await _port(house),
             ]
     except ConfigError as error:
         return [Check("fail", "store", str(error))]
@@ -225,28 +224,28 @@ async def _head(house: House) -> Check:
     return Check("ok", "audit", f"holds the head that was signed outside the store, event {outside.head.seq}")
 
 
-def _port(url: str | None) -> Check:
+async def _port(house: House) -> Check:
     """Whether our own server answers where it would be, or anybody could listen there."""
-    parts = urlsplit(url or "")
-    here = is_loopback(parts.hostname or "")
-    port = parts.port or DEFAULT_PORT if here else DEFAULT_PORT
-    if _answers(port):
-        return Check("ok", "port", f"a Valetkey answers on {port}")
-    try:
-        listen("127.0.0.1", port).close()
-    except SettingsError:
-        text = f"{port} on this machine is taken by something else"
-        return Check("warn", "port", text, "`valetkey serve --port` takes another")
+    parts = urlsplit(house.ground.public_url)
+    port = (parts.port or 80) if is_loopback(parts.hostname or "") else DEFAULT_PORT
+    there = await occupied(house.ground, port)
+    if there.foreign:
+        return _taken(there.foreign)
+    if there.ours:
+        return Check("ok", "port", f"a server of this home answers on {port}")
     return Check("ok", "port", f"{port} on this machine is free: no server runs there")
 
 
-def _answers(port: int) -> bool:
-    """Ask our health check, on this machine and with no credential."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def _port_before() -> Check:
+    """The same on a home that has no key yet to tell its own server from another program."""
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().read(100) == b'{"status":"ok"}'
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+        for listener in listen_at("127.0.0.1", DEFAULT_PORT):
+            listener.close()
+    except SettingsError:
+        return _taken(str(DEFAULT_PORT))
+    return Check("ok", "port", f"{DEFAULT_PORT} on this machine is free: no server runs there")
+
+
+def _taken(where: str) -> Check:
+    text = f"{where} on this machine is taken by something else"
+    return Check("warn", "port", text, "`valetkey serve --port` takes another")

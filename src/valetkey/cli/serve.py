@@ -1,5 +1,6 @@
 """`valetkey serve`: the server, and what its first start on a new home makes and says."""
 
+from contextlib import ExitStack
 from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING, Annotated
@@ -7,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from valetkey.cli.house import account, run, settings
-from valetkey.cli.output import say
+from valetkey.cli.output import say, when
 from valetkey.cli.people import new_person
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
+    from valetkey.people import Person
     from valetkey.settings import Settings
 
 _PORT = 8917  # assemble's DEFAULT_PORT, which a test compares: importing it would make --help slow
@@ -48,34 +50,36 @@ def serve(
     if public_url is not None:
         chosen = reached_at(chosen, public_url)
     reached(chosen, host, port)  # refuses an address beyond this machine before it is listened on
-    listener = _listen_now(chosen, host, port)
-    if listener:
-        port = listener.getsockname()[1]
-    run(partial(_serve, chosen, listener, (host, port), reached(chosen, host, port)))
+    listeners = _listen_now(chosen, host, port)
+    if listeners:
+        port = listeners[0].getsockname()[1]
+    run(partial(_serve, chosen, listeners, (host, port), reached(chosen, host, port)))
 
 
-def _listen_now(chosen: "Settings", host: str, port: int) -> socket | None:
-    """Listen before anything is made; None: the port is taken, maybe by a stdio process of this home."""
+def _listen_now(chosen: "Settings", host: str, port: int) -> list[socket]:
+    """Listen before anything is made; nothing: the port is taken, maybe by a process of this home."""
     from valetkey.errors import SettingsError
-    from valetkey.serving import listen
+    from valetkey.serving import listen_at
 
     try:
-        return listen(host, port)
+        return listen_at(host, port)
     except SettingsError:
         if chosen.store is None and not chosen.store_file.exists():  # nobody else runs on this home
             raise
-        return None
+        return []
 
 
-async def _serve(chosen: "Settings", listener: socket | None, address: tuple[str, int], url: str) -> None:
+async def _serve(chosen: "Settings", listeners: list[socket], address: tuple[str, int], url: str) -> None:
     from valetkey.assemble import opened
-    from valetkey.serving import listen_in_turn
+    from valetkey.serving import listen_in_turn, refuse_second
     from valetkey.serving import serve as serve_house
 
     async with opened(chosen, public_url=url) as house:
-        with listener or await listen_in_turn(house, *address) as open_listener:
-            lines = [_where(house, open_listener), *_overrides(house), *await _welcome(house)]
-            await serve_house(house, open_listener, lambda: say("\n".join(lines)))
+        await refuse_second(house)
+        with ExitStack() as stack:
+            mine = [stack.enter_context(one) for one in listeners or await listen_in_turn(house, *address)]
+            lines = [_where(house, mine[0]), *_overrides(house), *await _welcome(house)]
+            await serve_house(house, mine, lambda: say("\n".join(lines)))
 
 
 async def _welcome(house: "House") -> list[str]:
@@ -109,10 +113,17 @@ async def _owner(house: "House") -> list[str]:
                 f"You are its owner, `{name}`. Choose a password here; the link works once, for seven days:",
                 f"  {link}",
             ]
-    waiting = [person.name for person in everybody if person.owner and not person.joined]
-    return [
-        f"Its owner has not joined yet: `valetkey people invite {name}` prints a link." for name in waiting
-    ]
+    return [await _to_join(house, person) for person in everybody if person.owner and not person.joined]
+
+
+async def _to_join(house: "House", owner: "Person") -> str:
+    """To invite them anew would end the link that they have."""
+    sql = "SELECT MAX(until) AS until FROM invitations WHERE subject = $1 AND used IS NULL AND until > $2"
+    row = await house.ground.store.one(sql, owner.subject, house.ground.clock.now())
+    if row and row["until"]:
+        good = f"their invitation works until {when(row['until'])}"
+        return f"Its owner, `{owner.name}`, has not joined yet: {good}."
+    return f"Its owner has not joined yet: `valetkey people invite {owner.name}` prints a link."
 
 
 _REGISTER = """

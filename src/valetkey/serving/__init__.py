@@ -4,18 +4,21 @@ needs a public URL.
 
 from valetkey.assemble import DEFAULT_PORT
 from valetkey.serving.application import endpoints_of, pages_application
-from valetkey.serving.listening import is_ours, listen, listen_in_turn, public_url
+from valetkey.serving.listening import listen, listen_at, listen_in_turn, public_url, refuse_second
+from valetkey.serving.presence import occupied
 from valetkey.serving.running import Serving, running, serve, serve_application, until_signal
 
 __all__ = [
     "DEFAULT_PORT",
     "Serving",
     "endpoints_of",
-    "is_ours",
     "listen",
+    "listen_at",
     "listen_in_turn",
+    "occupied",
     "pages_application",
     "public_url",
+    "refuse_second",
     "running",
     "serve",
     "serve_application",

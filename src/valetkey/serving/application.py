@@ -20,7 +20,7 @@ from valetkey.server.endpoint import public_keys
 from valetkey.server.places import Places
 from valetkey.server.selection import UNDERSCORE, Selection
 from valetkey.serving.acting import agents_self, grant_types
-from valetkey.serving.listening import ABOUT
+from valetkey.serving.presence import presence
 from valetkey.settings import EndpointSettings
 from valetkey.web import routes
 
@@ -52,10 +52,7 @@ def _about(house: House) -> list[Route]:
         await house.ground.store.one("SELECT 1 AS one")
         return JSONResponse({"status": "ok"})
 
-    async def about(_: Request) -> JSONResponse:
-        return JSONResponse({"store": house.ground.keys.store_id})
-
-    return [Route("/healthz", health), Route(ABOUT, about)]
+    return [Route("/healthz", health), presence(house.ground.keys)]
 
 
 def _pages(house: House) -> Pages:

@@ -4,18 +4,18 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import anyio
 
-from valetkey.assemble import House, pages_at
+from valetkey.assemble import Ground, House, pages_at
 from valetkey.errors import SettingsError, StoreError
 from valetkey.model import SECOND
+from valetkey.serving.presence import LOOPBACK, occupied
 from valetkey.settings import Settings, is_loopback
 from valetkey.store.leases import Leases
 
-ABOUT = "/.well-known/valetkey"
 _PRESENT = 15 * SECOND
-_PROBE_SECONDS, _PROBE_BYTES = 1, 4096
 _HANDOVER_SECONDS = 5
 _log = logging.getLogger(__name__)
 
@@ -31,29 +31,75 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(512)
     except OSError as error:
         listener.close()
-        text = f"{host}:{port} cannot be used ({error.strerror}); choose another with --port"
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        text = f"{where} cannot be used ({error.strerror}); choose another with --port"
         raise SettingsError(text) from None
     return listener
 
 
-async def listen_in_turn(house: House, host: str, port: int) -> socket.socket:
+def listen_at(host: str, port: int) -> list[socket.socket]:
+    """Listen at an address; for 127.0.0.1 at every address that `localhost` has, so that nobody else does.
+
+    Raises SettingsError when one of them is taken or may not be used.
+    """
+    first = listen(host, port)
+    if host != LOOPBACK[0] or not _has_ipv6():
+        return [first]
+    try:
+        return [first, listen(LOOPBACK[1], first.getsockname()[1])]
+    except SettingsError:
+        first.close()
+        raise
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tried:
+            tried.bind((LOOPBACK[1], 0))
+    except OSError:
+        return False
+    return True
+
+
+async def listen_in_turn(house: House, host: str, port: int) -> list[socket.socket]:
     """Listen on a port that a stdio process of the same home may hold: it lets go once we are announced.
 
     Raises SettingsError when whoever holds the port keeps it.
     """
     leases, lease = house.ground.leases, pages_at(house.ground.public_url)
-    if await is_ours(port, house.ground.keys.store_id) and await leases.take(lease, _PRESENT):
-        await _until_gone(port, house.ground.keys.store_id)
+    there = await occupied(house.ground, port)
+    if there.ours_alone and not await leases.take(lease, _PRESENT):
+        raise _runs_already(house.ground.public_url)
+    if there.ours_alone:
+        await _until_gone(house.ground, port)
     try:
-        return listen(host, port)
+        return listen_at(host, port)
     except SettingsError:
         await leases.let_go(lease)
         raise
 
 
-async def _until_gone(port: int, store_id: str) -> None:
+async def refuse_second(house: House) -> None:
+    """Raises SettingsError where a server of this home runs at another URL: links and tokens name one."""
+    known = await house.ground.store.one("SELECT value FROM meta WHERE key = 'public_url'")
+    url = known["value"] if known else house.ground.public_url
+    if url == house.ground.public_url or not await house.ground.leases.held(pages_at(url)):
+        return
+    parts = urlsplit(url)  # one that was killed leaves its lease for a moment: where it can be asked, it is
+    if not is_loopback(parts.hostname or "") or (await occupied(house.ground, parts.port or 80)).ours:
+        raise _runs_already(url)
+
+
+def _runs_already(url: str) -> SettingsError:
+    return SettingsError(
+        f"a server of this home runs already, at {url}; stop that one first. For several beside each other, "
+        "behind one address, set `public_url` in valetkey.toml"
+    )
+
+
+async def _until_gone(ground: Ground, port: int) -> None:
     with anyio.move_on_after(_HANDOVER_SECONDS):
-        while await is_ours(port, store_id):  # noqa: ASYNC110 - another process has no event to wait for
+        while (await occupied(ground, port)).ours:  # noqa: ASYNC110 - another process has no event to wait for
             await anyio.sleep(0.1)
 
 
@@ -70,23 +116,6 @@ def public_url(settings: Settings, host: str, port: int) -> str:
         )
         raise SettingsError(text)
     return f"http://localhost:{port}"
-
-
-async def is_ours(port: int, store_id: str) -> bool:
-    """Whether what listens on a port of this machine serves the same store."""
-    try:
-        with anyio.fail_after(_PROBE_SECONDS):
-            return store_id.encode() in await _probe(port)
-    except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):  # TimeoutError is an OSError
-        return False
-
-
-async def _probe(port: int) -> bytes:
-    """Ask by hand: this never leaves the machine, so it is not the business of egress."""
-    asked = f"GET {ABOUT} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
-    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-        await stream.send(asked.encode())
-        return b"".join([part async for part in stream])[:_PROBE_BYTES]
 
 
 @asynccontextmanager

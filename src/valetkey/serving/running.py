@@ -4,7 +4,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -23,9 +23,7 @@ _GRACE_SECONDS = 25
 
 
 @asynccontextmanager
-async def running(
-    house: House, listener: socket.socket, *, hold: float = HOLD_SECONDS
-) -> AsyncIterator[None]:
+async def running(house: House, *listeners: socket.socket, hold: float = HOLD_SECONDS) -> AsyncIterator[None]:
     """Serve while the block runs; requests are accepted from the first line of the block on.
 
     `hold` is how many seconds a call that waits for its person is held open before its client is asked
@@ -33,16 +31,18 @@ async def running(
     """
     async with service_tasks() as tasks:
         stop = anyio.Event()
-        tasks.start_soon(_serve_until, house, listener, stop, hold)
+        tasks.start_soon(_serve_until, house, listeners, stop, hold)
         try:
             yield
         finally:
             stop.set()
 
 
-async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event, hold: float) -> None:
+async def _serve_until(
+    house: House, listeners: Sequence[socket.socket], stop: anyio.Event, hold: float
+) -> None:
     async with up(house, hold) as app, anyio.create_task_group() as tasks:
-        serving = await serve_application(tasks, app, listener)
+        serving = await serve_application(tasks, app, *listeners)
         async with announced(house):
             await stop.wait()
         serving.stop()
@@ -59,16 +59,16 @@ class Serving:
         self._server.should_exit = True
 
 
-async def serve_application(tasks: TaskGroup, app: Starlette, listener: socket.socket) -> Serving:
-    """Serve an application in `tasks`; its listener accepts already."""
+async def serve_application(tasks: TaskGroup, app: Starlette, *listeners: socket.socket) -> Serving:
+    """Serve an application in `tasks`; its listeners accept already."""
     server = _InBlock(_config(app))
-    tasks.start_soon(server.serve, [listener])
+    tasks.start_soon(server.serve, list(listeners))
     return Serving(server)
 
 
-async def serve(house: House, listener: socket.socket, announce: Callable[[], None]) -> None:
+async def serve(house: House, listeners: Sequence[socket.socket], announce: Callable[[], None]) -> None:
     """Serve until a signal asks to stop; then what is under way is finished and the head is signed."""
-    async with running(house, listener):
+    async with running(house, *listeners):
         gc.collect()
         gc.freeze()  # what stands from here on is walked no more: half of the cost of a long listing was that
         await until_signal(announce)

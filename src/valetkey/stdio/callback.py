@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from valetkey.assemble import House, pages_at
 from valetkey.errors import CallError, SettingsError
 from valetkey.model import MINUTE, Caller, Outcome
-from valetkey.serving import Serving, is_ours, listen, pages_application, serve_application
+from valetkey.serving import Serving, listen_at, occupied, pages_application, serve_application
 
 EVERY_SECONDS = 1.0
 LINGERS = MINUTE
@@ -96,20 +96,24 @@ class Callback:
             )
         port = url.port or 80
         for _ in range(_TRIES):
-            if await self._serves(port) or await is_ours(port, self._house.ground.keys.store_id):
+            if await self._serves(port):
+                return None
+            there = await occupied(self._house.ground, port)
+            if there.ours_alone:
                 return None
             await anyio.sleep(_TRY_AGAIN_SECONDS)
+        where = there.foreign or f"port {port}"
         return (
-            f"Port {port} of this machine, where the person's pages would be, is taken by another program. "
-            f"Stop that program, or set another `{self._setting()}` in valetkey.toml and start this again."
+            f"Another program of this machine has taken {where}, where the person's pages would be. Stop it, "
+            f"or set another `{self._setting()}` in valetkey.toml and start this again."
         )
 
     async def _serves(self, port: int) -> bool:
         try:
-            listener = listen("127.0.0.1", port)
+            listeners = listen_at("127.0.0.1", port)
         except SettingsError:
             return False
-        self._serving = await serve_application(self._tasks, pages_application(self._house), listener)
+        self._serving = await serve_application(self._tasks, pages_application(self._house), *listeners)
         return True
 
     def _setting(self) -> str:

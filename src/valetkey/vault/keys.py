@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     PAGE = "page"
     CHECKPOINT = "checkpoint"
     ROWS = "rows"
+    PRESENCE = "presence"
 
 
 @dataclass(frozen=True, slots=True)
