@@ -12,13 +12,21 @@ def test_what_goes_into_a_file_is_all_of_stdout(cli: Cli) -> None:
     server = json.loads(shown.out)["mcpServers"]["valetkey"]
     assert server["url"] == "http://localhost:8917/mcp/flat"
     assert "~/.cursor/mcp.json" in shown.err
-    assert "tokens mint" in shown.err
+    assert "Signing in: Cursor" in shown.err
+    assert "tokens mint" not in shown.err
+
+
+def test_a_client_that_does_not_sign_in_by_itself_is_told_of_tokens(cli: Cli) -> None:
+    shown = cli("clients", "gemini-cli")
+    assert "tokens mint --principal NAME --actor gemini-cli" in shown.err
+    assert "Signing in" not in shown.err
 
 
 def test_a_client_that_takes_dots_gets_the_dotted_names(cli: Cli) -> None:
-    assert cli("clients", "claude-code").out.startswith(
-        "claude mcp add --transport http valetkey http://localhost:8917/mcp --header"
-    )
+    assert cli("clients", "claude-code").out.splitlines() == [
+        "claude mcp add --transport http valetkey http://localhost:8917/mcp",
+        "claude mcp login valetkey",
+    ]
 
 
 def test_the_url_is_the_one_that_people_reach_this_server_at(cli: Cli, home: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tests.clients.messages import Scripted
 from tests.clients.node import Node
-from tests.clients.processes import Ended, environment, printed, run
+from tests.clients.processes import Ended, environment, run
 from tests.clients.pseudo_terminal import PseudoTerminal, at_a_terminal
 from tests.clients.serving import served
+from valetkey.clients import known
 from valetkey.serving import listen
 
 SCRIPT = "@anthropic-ai/claude-code/cli-wrapper.cjs"
@@ -47,8 +48,13 @@ class Claude:
         return environment(self._home, CLAUDE_CONFIG_DIR=str(self._home / "config"), **QUIET, **more)
 
     async def attach(self, public_url: str, token: str) -> None:
-        """Add the server, as `valetkey clients` says."""
-        added = await self.run(*printed("claude-code", public_url, token)[1:])
+        """Add the server as `valetkey clients` says, with a token in place of its login."""
+        await self.add(public_url, "--header", f"Authorization: Bearer {token}")
+
+    async def add(self, public_url: str, *more: str) -> None:
+        """Add the server, as the first line says that `valetkey clients` prints."""
+        first, _ = known()["claude-code"].attached(public_url).splitlines()
+        added = await self.run(*shlex.split(first)[1:], *more)
         assert added.code == 0, added.err
 
     async def prompt(self, model: Scripted, hook: Sequence[str] = ()) -> Ended:

@@ -36,7 +36,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def printed(client: str, public_url: str, token: str) -> list[str]:
+def printed(client: str, public_url: str, token: str = "") -> list[str]:
     """The command that `valetkey clients` prints, as the shell would split it."""
     command = known()[client].attached(public_url).replace("\\\n", " ")
     return shlex.split(command.replace("$VALETKEY_TOKEN", token))

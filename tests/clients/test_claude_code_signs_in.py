@@ -7,31 +7,21 @@ import anyio
 import pytest
 
 from tests.clients.claude import SERVER, Claude
-from tests.pages.browser import Browser
-from tests.support.town import PASSWORD, Town, town
+from tests.clients.letting_in import say_yes
+from tests.support.town import Town, town
 
 pytestmark = pytest.mark.npm
 CLIENT = "https://claude.ai/oauth/claude-code-client-metadata"
 REGISTERING = '[clients]\ncimd = "off"'
 
 
-async def say_yes(here: Town, url: str, client: str = "Claude Code") -> str:
-    """Open its address as Ana, who signs in and lets it in; return where her browser is sent."""
-    async with Browser(url=here.url) as browser:
-        page = await browser.follow(await browser.open(url.removeprefix(here.url)))
-        consent = await browser.follow(await browser.send(page, {"name": "ana", "password": PASSWORD}))
-        assert f"Let {client}" in consent.text
-        return (await browser.send(consent, {"password": PASSWORD, "decision": "allow"})).location
-
-
 async def log_in(here: Town, claude: Claude) -> None:
     """Add the server and log in, as a person at a terminal whose browser is on another machine."""
-    added = await claude.run("mcp", "add", "--transport", "http", SERVER, f"{here.url}/mcp")
-    assert added.code == 0, added.err
+    await claude.add(here.url)
     async with claude.at_a_terminal("mcp", "login", SERVER, "--no-browser") as terminal:
         url = await terminal.until(rf"{re.escape(here.url)}/authorize\?[!-~]+(?=[\x07\x1b\s])")
         await terminal.until("paste the redirect URL")
-        terminal.type(await say_yes(here, url))
+        terminal.type(await say_yes(here, url, "Claude Code"))
         await terminal.until("Authenticated with")
 
 

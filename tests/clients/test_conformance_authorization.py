@@ -12,9 +12,9 @@ import pytest
 from anyio import open_process
 from anyio.streams.text import TextReceiveStream
 
+from tests.clients.letting_in import come_back, say_yes
 from tests.clients.node import Node
 from tests.clients.processes import environment
-from tests.clients.test_claude_code_signs_in import say_yes
 from tests.support.town import Town, town
 
 pytestmark = pytest.mark.npm
@@ -32,12 +32,6 @@ async def registered(here: Town) -> str:
     async with httpx2.AsyncClient(base_url=here.url, trust_env=False) as http:
         body = {"redirect_uris": ["http://127.0.0.1/callback"], "client_name": "Conformance"}
         return str((await http.post("/register", json=body)).json()["client_id"])
-
-
-async def came_back(url: str) -> None:
-    """What a browser does last: it opens the address that it was sent to."""
-    async with httpx2.AsyncClient(trust_env=False) as browser:
-        assert (await browser.get(url)).status_code == 200
 
 
 def checked(out: Path) -> Iterator[tuple[str, str]]:
@@ -69,5 +63,5 @@ async def test_our_authorization_server_passes_all_of_them(tmp_path: Path, node:
                     if not asked and (
                         asked := re.search(rf"{re.escape(here.url)}/authorize\?\S+(?=\s)", said)
                     ):
-                        await came_back(await say_yes(here, asked[0], "Conformance"))
+                        await come_back(await say_yes(here, asked[0], "Conformance"))
             assert dict(checked(tmp_path / "out")) == dict.fromkeys(CHECKS, "SUCCESS"), said

@@ -39,7 +39,8 @@ def test_a_client_is_fully_described(client: AgentClient) -> None:
         )
         == 1
     )
-    assert all(sentence.endswith(".") for sentence in (client.token, *client.quirks))
+    assert bool(client.login) != bool(client.token)
+    assert all(sentence.endswith(".") for sentence in (client.login or client.token, *client.quirks))
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=name)

@@ -26,15 +26,13 @@ def clients(
     """Print how a client is attached to this server.
 
     On stdout is the command or the content of its file, with this server's URL,
-    and nothing else; where it goes, the token and its quirks are on stderr.
+    and nothing else; where it goes, how it signs in, or gets a token, and
+    its quirks are on stderr.
     Without a name it lists the clients that something is known about.
 
     Example:
       valetkey clients claude-code
       valetkey clients codex >> ~/.codex/config.toml
-
-    Then:
-      valetkey tokens mint --principal ana --actor claude-code
     """
     from valetkey.clients import known
 
@@ -79,9 +77,16 @@ def _about(client: "AgentClient", public_url: str) -> dict[str, Json]:
         "where": client.where,
         "language": client.language,
         "snippet": client.attached(public_url),
+        "login": client.login,
         "token": client.token,
         "quirks": list(client.quirks),
     }
+
+
+def _way_in(client: "AgentClient") -> list[str]:
+    if client.login:
+        return [f"Signing in: {client.login}"]
+    return [f"A token: {_TOKEN.format(name=client.name)}", f"  {client.token}"]
 
 
 def _notes(client: "AgentClient") -> str:
@@ -90,8 +95,7 @@ def _notes(client: "AgentClient") -> str:
     how = "measured" if client.measured else "reported"
     lines = [
         f"{client.title}: this goes into {client.where}.",
-        f"A token: {_TOKEN.format(name=client.name)}",
-        f"  {client.token}",
+        *_way_in(client),
         f"Links: {LINKS[client.links]}.",
         f"What it does ({client.version}, {how}, {client.seen}):",
         *(f"- {quirk}" for quirk in client.quirks),

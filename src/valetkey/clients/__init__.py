@@ -20,7 +20,10 @@ LINKS = {
 
 @dataclass(frozen=True, slots=True)
 class AgentClient:
-    """One client, at the `version` that was `seen`. `measured`: run by us, rather than reported by others."""
+    """One client, at the `version` that was `seen`. `measured`: run by us, rather than reported by others.
+
+    One of `login` and `token` says how it gets to act for somebody; the other is empty.
+    """
 
     name: str
     title: str
@@ -33,8 +36,9 @@ class AgentClient:
     where: str
     language: str
     snippet: str
-    token: str
     quirks: tuple[str, ...]
+    login: str = ""
+    token: str = ""
 
     def url(self, public_url: str) -> str:
         """The endpoint that this client needs."""

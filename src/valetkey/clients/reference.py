@@ -11,7 +11,8 @@ _HEAD = f"""\
 <!-- Generated from src/valetkey/clients/clients.toml by `make clients`. -->
 
 How MCP clients are attached, and what each of them does. `valetkey clients NAME` prints the same with the URL
-of your own server; here it is `{_EXAMPLE}`. Each needs a token:
+of your own server; here it is `{_EXAMPLE}`. Most sign in by themselves: they open a browser, and you let
+them in on a page of this server. The others need a token from
 `valetkey tokens mint --principal NAME --actor NAME`.
 
 Where a call needs something from its person, they are given a link. What a client is sent depends on what it
@@ -45,6 +46,10 @@ def _table(clients: list[AgentClient]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
+def _way_in(client: AgentClient) -> str:
+    return f"Signing in: {client.login}" if client.login else f"Its token: {client.token}"
+
+
 def _section(client: AgentClient) -> str:
     quirks = "\n".join(f"- {quirk}" for quirk in client.quirks)
     return f"""
@@ -56,7 +61,7 @@ def _section(client: AgentClient) -> str:
 {client.attached(_EXAMPLE)}
 ```
 
-Its token: {client.token}
+{_way_in(client)}
 
 {quirks}
 """.rstrip()
