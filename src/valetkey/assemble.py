@@ -259,7 +259,7 @@ def _authserver(
         clients=Clients(store, agents, fetched),
         dynamic=DynamicClients(store, agents, sessions, grants, audit, ids, clock, randomness),
         authorizations=Authorizations(store, clock, randomness),
-        codes=Codes(store, keys, sessions, clock, randomness),
+        codes=Codes(store, keys, audit, sessions, clock, randomness),
         refresh_tokens=RefreshTokens(store, ground.vault, audit, sessions, clock, randomness),
         authentication=ClientAuthentication(store, agents, tries, keys, audit, clock, assertions),
         documents=documents,

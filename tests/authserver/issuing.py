@@ -127,8 +127,9 @@ async def issuing(store: Store, vault: Vault, ids: Ids, clock: FakeClock) -> Asy
     """Open the token side on a store."""
     keys, random, site = vault.keys, secrets.token_bytes, Site(URL)
     sessions, agents = Sessions(store, keys, ids, clock, random), Agents(keys, ids, clock, random)
-    tokens, codes = Tokens(store, keys, clock, URL, RESOURCE), Codes(store, keys, sessions, clock, random)
+    tokens = Tokens(store, keys, clock, URL, RESOURCE)
     async with Audit(store, vault, ids, clock) as audit:
+        codes = Codes(store, keys, audit, sessions, clock, random)
         identity = Identity(tokens, sessions, Grants(store, audit, ids, clock))
         refresh_tokens = RefreshTokens(store, vault, audit, sessions, clock, random)
         audiences = frozenset({URL, f"{URL}/token"})

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import secrets
+from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 
 from tests.support.clock import FakeClock
+from valetkey.audit import Audit
 from valetkey.authserver.codes import LASTS, Codes
 from valetkey.errors import OAuthError
 from valetkey.model import DAY, MINUTE, Ids, Principal
@@ -25,9 +27,9 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class Desk:
     """Where codes are made and handed in."""
 
-    def __init__(self, store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock) -> None:
+    def __init__(self, store: SqliteStore, vault: Vault, audit: Audit, ids: Ids, clock: FakeClock) -> None:
         self.sessions = Sessions(store, vault.keys, ids, clock, secrets.token_bytes)
-        self.codes = Codes(store, vault.keys, self.sessions, clock, secrets.token_bytes)
+        self.codes = Codes(store, vault.keys, audit, self.sessions, clock, secrets.token_bytes)
         self.store = store
 
     async def code(self, challenge: str = CHALLENGE) -> tuple[str, Session]:
@@ -49,8 +51,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock) -> Desk:
-    return Desk(store, vault, ids, clock)
+async def desk(store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock) -> AsyncIterator[Desk]:
+    async with Audit(store, vault, ids, clock) as audit:
+        yield Desk(store, vault, audit, ids, clock)
 
 
 async def refused(desk: Desk, code: str, error: str = "invalid_grant", **other: str) -> None:
@@ -68,7 +71,10 @@ async def test_a_second_use_is_refused_and_ends_the_session_of_the_first(desk: D
     code, session = await desk.code()
     await desk.redeem(code)
     await refused(desk, code)
+    await refused(desk, code)
     assert await desk.sessions.read(session.id) is None
+    events = await desk.store.all("SELECT kind, subject, actor FROM audit")
+    assert [tuple(event) for event in events] == [("client.code_reused", ANA.subject, "agt_1")]
 
 
 async def test_of_many_uses_at_once_one_at_most_brings_the_session(desk: Desk) -> None:

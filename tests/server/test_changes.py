@@ -8,7 +8,6 @@ import pytest
 from anyio.abc import TaskGroup
 from mcp.client.client import Client
 from mcp.client.session import IncomingMessage
-from mcp.client.subscriptions import SubscriptionLost
 
 from tests.support.town import Town, town
 from valetkey.grants import Given
@@ -97,16 +96,3 @@ async def _listening(tasks: TaskGroup, agent: Client) -> anyio.Event:
     tasks.start_soon(listen)
     await ready.wait()
     return heard
-
-
-async def test_a_stream_ends_with_the_session_of_its_token(here: Town, ana: Person) -> None:
-    """Also one that has nothing to tell: a token that was revoked hears of nothing more."""
-    token = await here.token(ana)
-    async with here.client(token) as agent:
-        with anyio.fail_after(20):
-            async with agent.listen(tools_list_changed=True) as changes:
-                session = (await here.house.identity.of_token(token)).caller.session
-                async with here.house.ground.store.transaction() as tx:
-                    await here.house.sessions.end(tx, session)
-                with pytest.raises(SubscriptionLost):
-                    await anext(aiter(changes))

@@ -6,15 +6,18 @@ from pathlib import Path
 import anyio
 import httpx2
 import pytest
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from starlette.types import Receive, Scope, Send
 
 from tests.support.town import Town, town
+from valetkey.model import Caller
 from valetkey.people import Person
 from valetkey.server.eras import Eras
 from valetkey.server.places import MOST, Places
+from valetkey.server.presences import Presences
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -96,12 +99,16 @@ async def test_a_first_request_that_opens_no_session_takes_no_place(here: Town) 
 
 
 async def test_a_session_that_nobody_uses_makes_room_in_the_end() -> None:
-    eras = Eras(Server("tests"), Places(most=1, idle=0.2))
+    async def stands(_: Caller) -> bool:
+        return True
+
+    eras = Eras(Server("tests"), Places(Presences(), stands, most=1, idle=0.2))
+    door = AuthContextMiddleware(eras)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        claims = {"iss": "local"}
+        claims = {"iss": "local", "chain": (), "sid": "ses_1", "away": False}
         token = AccessToken(token="", client_id="triage", scopes=[], subject="ana", claims=claims)
-        await eras({**scope, "user": AuthenticatedUser(token)}, receive, send)
+        await door({**scope, "user": AuthenticatedUser(token)}, receive, send)
 
     transport = httpx2.ASGITransport(app)
     async with eras.run(), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:

@@ -8,8 +8,9 @@ import hashlib
 import hmac
 import re
 
+from valetkey.audit import Audit
 from valetkey.errors import OAuthError
-from valetkey.model import MINUTE, SECOND, Clock, Randomness
+from valetkey.model import MINUTE, SECOND, Actor, AuditEvent, Clock, Randomness
 from valetkey.people import Session, Sessions
 from valetkey.store import Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
@@ -25,9 +26,15 @@ class Codes:
     """Makes codes and redeems them."""
 
     def __init__(
-        self, store: Store, keys: KeyRing, sessions: Sessions, clock: Clock, randomness: Randomness
+        self,
+        store: Store,
+        keys: KeyRing,
+        audit: Audit,
+        sessions: Sessions,
+        clock: Clock,
+        randomness: Randomness,
     ) -> None:
-        self._store, self._keys, self._sessions = store, keys, sessions
+        self._store, self._keys, self._audit, self._sessions = store, keys, audit, sessions
         self._clock, self._randomness = clock, randomness
 
     async def make(self, tx: Transaction, session: Session, redirect_uri: str, challenge: str) -> str:
@@ -52,7 +59,7 @@ class Codes:
                 self._refuse_other(row, client_id, redirect_uri, verifier, resource)
                 await tx.run("UPDATE codes SET used = $1 WHERE digest = $2", self._clock.now(), row["digest"])
             else:
-                await self._sessions.end(tx, row["session"])
+                await self._end(tx, row["session"])
         session = await self._sessions.read(row["session"])
         if session is None:
             raise _unknown()
@@ -62,6 +69,13 @@ class Codes:
         """Forget codes that are long past their time."""
         async with self._store.transaction() as tx:
             await tx.run("DELETE FROM codes WHERE until <= $1", self._clock.now() - _REMEMBERED)
+
+    async def _end(self, tx: Transaction, session_id: str) -> None:
+        if session := await self._sessions.end(tx, session_id):
+            actor = Actor(session.actor) if session.actor else None
+            facts = {"session": session_id}
+            event = AuditEvent("client.code_reused", "agent", session.principal, actor, facts)
+            await self._audit.append(tx, event)
 
     async def _known(self, tx: Transaction, code: str) -> Row:
         row = await tx.one(_CODE, self._digest(code))

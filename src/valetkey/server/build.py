@@ -10,7 +10,7 @@ from mcp.server.models import InitializationOptions
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from valetkey import __version__
-from valetkey.server.callers import Callers
+from valetkey.server.callers import Callers, binding
 from valetkey.server.changes import Changes
 from valetkey.server.elicit import Context
 from valetkey.server.handlers import Handlers
@@ -72,7 +72,7 @@ def _boundary(callers: Callers, secrets: Sequence[bytes], audience: str) -> Requ
     that any process opens what another sealed."""
 
     def bound_to(_: Context) -> str:
-        return callers.bound_to()
+        return binding(callers.known())
 
     security = RequestStateSecurity(
         keys=secrets, ttl=_STATE_SECONDS, bind_principal=bound_to, audience=audience

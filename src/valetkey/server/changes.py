@@ -1,15 +1,17 @@
-"""Telling clients that their list of tools changed, in both eras, whichever process made the change.
+"""Telling clients that their list of tools changed, and ending those that have ended, in both eras.
 
-The audit is the feed: what changes a list (a grant, a connection, an agent's switch) is a fact there. Only
-the clients of the person and the agent that it is about are told. That a grant ended by the clock is no
-fact anywhere; it changes a list only where something is refused, and only there it is looked for.
+The audit is the feed, whichever process wrote it: what changes a list (a grant, a connection, an agent's
+switch) is a fact there, and so is what ends a caller. Only the clients of the person and the agent that it
+is about are told. What ends by the clock is no fact anywhere, and is looked for.
 """
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import anyio
 import mcp_types as types
+from anyio.abc import TaskGroup
 from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
@@ -17,15 +19,16 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from valetkey.errors import Unauthenticated
-from valetkey.identity.trusted import PREFIX
 from valetkey.model import Caller, Clock, Principal
 from valetkey.server.callers import Callers
 from valetkey.server.elicit import Context
+from valetkey.server.presences import Presences, Whose, concerns
 from valetkey.store import Row, Store
 
 EVERY_SECONDS = 0.5
-_ENDED_EVERY_SECONDS, _FOREIGN_EVERY_SECONDS = 1.0, 15.0
+_LOOKS = 20
+"""After so many looks everybody who is present is looked at: their time may be over."""
+
 MOST_STREAMS = 50
 """How many streams the clients of one caller may hold open, so that one cannot use up everybody's."""
 
@@ -39,11 +42,20 @@ _KINDS = (
     "connection.needs_reauth",
     "connection.revoked",
 )
-_OF_AGENTS = ("agent.suspended", "agent.resumed")
+_OF_AGENTS = ("agent.suspended", "agent.resumed", "agent.removed")
 """These are about an agent, whoever it acts for."""
 
-Whose = tuple[Principal | None, str | None]
-"""Whose lists changed: a principal's and an actor's; None for those of all."""
+_ENDING = (
+    "session.ended",
+    "token.revoked",
+    "client.code_reused",
+    "client.refresh_reused",
+    "grant.revoked",
+    "agent.stopped",
+    "agent.suspended",
+    "agent.removed",
+)
+"""What may have ended somebody: their session is then read, and not what the event says of it."""
 
 _Ours = tuple[Principal, str]
 
@@ -73,7 +85,7 @@ class Listeners:
         """Say to some callers' clients that the list changed; a client that is gone is passed over."""
         changed = set(whose)
         for ours in {*self._handlers, *self._connections}:
-            if any(_is(ours, one) for one in changed):
+            if any(concerns(ours, one) for one in changed):
                 await self._tell(ours)
 
     def anybody(self) -> bool:
@@ -92,36 +104,37 @@ def _ours(caller: Caller) -> _Ours:
     return caller.principal, caller.actor.client
 
 
-def _is(ours: _Ours, whose: Whose) -> bool:
-    return all(wanted in {None, found} for found, wanted in zip(ours, whose, strict=True))
-
-
 class Changes:
-    """Watches the audit for changes of lists. `run` it in one task for all endpoints of a process."""
+    """Watches the audit. `run` it in one task for all endpoints of a process; `presences` are all theirs."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock, self._listeners = store, clock, Listeners()
+        self.presences = Presences()
 
     def of(self, callers: Callers) -> "CallersChanges":
         """The changes as the server of one transport takes part in them."""
-        return CallersChanges(self._listeners, callers)
+        return CallersChanges(self._listeners, self.presences, callers)
 
     async def run(self) -> None:
-        """Look every half second, while somebody listens, until cancelled."""
+        """Look every half second, while anybody is there, until cancelled."""
         seen, then = await self._head(), self._clock.now()
-        while True:
-            await anyio.sleep(EVERY_SECONDS)
-            now = self._clock.now()
-            if self._listeners.anybody():
-                seen = await self._look(seen)
-                await self._listeners.tell(await self._ended(then, now))
-            else:
-                seen = await self._head()
-            then = now
+        async with anyio.create_task_group() as tasks:
+            for look in itertools.count(1):
+                await anyio.sleep(EVERY_SECONDS)
+                now = self._clock.now()
+                if self._listeners.anybody() or self.presences:
+                    seen = await self._look(seen, tasks)
+                    await self._listeners.tell(await self._ended(then, now))
+                else:
+                    seen = await self._head()
+                if look % _LOOKS == 0:
+                    self.presences.look(tasks)
+                then = now
 
-    async def _look(self, seen: int) -> int:
-        rows = await self._store.all(_CHANGES, seen, *_KINDS, *_OF_AGENTS)
-        await self._listeners.tell(_whose(row) for row in rows)
+    async def _look(self, seen: int, tasks: TaskGroup) -> int:
+        rows = await self._store.all(_CHANGES, seen, *_WATCHED)
+        await self._listeners.tell(_of_kinds(rows, (*_KINDS, *_OF_AGENTS)))
+        self.presences.look(tasks, _of_kinds(rows, _ENDING))
         return max([seen, *(int(row["seq"]) for row in rows)])
 
     async def _ended(self, then: int, now: int) -> list[Whose]:
@@ -134,56 +147,50 @@ class Changes:
 
 
 def _whose(row: Row) -> Whose:
-    if row["kind"] in _OF_AGENTS:
+    if row["issuer"] is None or row["kind"] in _OF_AGENTS:
         return None, row["actor"]
     return Principal(row["issuer"], row["subject"]), row["actor"]
 
 
-class CallersChanges:
-    """What a server is given: its handler of `subscriptions/listen`, and a middleware for the legacy era."""
+def _of_kinds(rows: Iterable[Row], kinds: Sequence[str]) -> set[Whose]:
+    return {_whose(row) for row in rows if row["kind"] in kinds}
 
-    def __init__(self, listeners: Listeners, callers: Callers) -> None:
-        self._listeners, self._callers = listeners, callers
+
+class CallersChanges:
+    """What a server is given: its handler of `subscriptions/listen`, and a middleware."""
+
+    def __init__(self, listeners: Listeners, presences: Presences, callers: Callers) -> None:
+        self._listeners, self._presences, self._callers = listeners, presences, callers
 
     async def listen(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Serve one stream of the modern era, for as long as the session of its token lives."""
-        caller = await self._callers.current()
-        refused = MCPError(types.INVALID_REQUEST, "this token's session has ended")
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._until_ended, caller, tasks.cancel_scope)
-            try:
-                return await self._listeners.handler(caller)(ctx, params)
-            except MCPError as full:  # raised again below, without the group around it
-                refused = full
-            finally:
-                tasks.cancel_scope.cancel()
-        raise refused
-
-    async def _until_ended(self, caller: Caller, stream: anyio.CancelScope) -> None:
-        """End a stream when its session does. Another issuer may have to be asked each time: not so often."""
-        every = _FOREIGN_EVERY_SECONDS if caller.session.startswith(PREFIX) else _ENDED_EVERY_SECONDS
-        while not stream.cancel_called:
-            await anyio.sleep(every)
-            try:
-                await self._callers.current()
-            except Unauthenticated as ended:
-                if ended.status != 503:  # an issuer that cannot be asked has said nothing
-                    stream.cancel()
+        """Serve one stream of the modern era, to nobody who is not to have one."""
+        caller = self._callers.known()
+        if not await self._callers.stands(caller):
+            raise MCPError(code=types.INVALID_REQUEST, message="this agent is suspended, or its session over")
+        return await self._listeners.handler(caller)(ctx, params)
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Remember who lists tools over a legacy connection: those are told when the list changes."""
+        """What takes a while is ended with its caller.
+
+        Who lists tools over a legacy connection is remembered: those are told when the list changes.
+        """
+        if ctx.method in _LASTING:
+            with self._presences.during(self._callers.known(), self._callers.stands):
+                return await call_next(ctx)
         if ctx.method == "tools/list" and ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             caller = await self._callers.current()
             self._listeners.remember(caller, ctx.session._connection)  # noqa: SLF001 - the SDK has no other handle
         return await call_next(ctx)
 
 
-_CHANGES = """
+_LASTING = ("tools/call", "subscriptions/listen")
+_WATCHED = tuple(dict.fromkeys((*_KINDS, *_OF_AGENTS, *_ENDING)))
+_CHANGES = f"""
 SELECT seq, kind, issuer, subject, actor FROM audit
-WHERE seq > $1 AND kind IN ($2, $3, $4, $5, $6, $7, $8, $9, $10) AND issuer IS NOT NULL
-ORDER BY seq LIMIT 1000"""
+WHERE seq > $1 AND kind IN ({", ".join(f"${n}" for n in range(2, len(_WATCHED) + 2))})
+ORDER BY seq LIMIT 1000"""  # noqa: S608 - placeholders only
 _ENDED = """
 SELECT DISTINCT 'grant.ended' AS kind, g.issuer, g.subject, g.actor FROM grants g
 WHERE g.until > $1 AND g.until <= $2 AND g.revoked IS NULL AND EXISTS (

@@ -1,8 +1,10 @@
 """How many sessions of the legacy era one person may have open, over all endpoints of a process.
 
-Whatever ends a session (its client, idleness, a crash) the SDK forgets it, and its place is free.
+Whatever ends a session (its client, idleness, a crash, the end of the token's session it was opened with)
+the SDK forgets it, and its place is free.
 """
 
+from functools import partial
 from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
@@ -12,6 +14,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from valetkey.errors import ValetkeyError
 from valetkey.model import Principal
+from valetkey.server.callers import of_request
+from valetkey.server.presences import Presence, Presences, Stands
 
 MOST = 50
 """The SDK holds ten thousand sessions at most: without this, one person's clients could use them all up."""
@@ -26,8 +30,10 @@ class NoPlace(ValetkeyError):
 class Places:
     """Counts the sessions of each person."""
 
-    def __init__(self, most: int = MOST, idle: float = IDLE_SECONDS) -> None:
-        self.most, self.idle = most, idle
+    def __init__(
+        self, presences: Presences, stands: Stands, most: int = MOST, idle: float = IDLE_SECONDS
+    ) -> None:
+        self.presences, self.stands, self.most, self.idle = presences, stands, most, idle
         self._managers: list[Sessions] = []
 
     def manager(self, server: Server[Any], *, json_response: bool = False) -> "Sessions":
@@ -46,6 +52,7 @@ class Sessions(StreamableHTTPSessionManager):
     def __init__(self, places: Places, server: Server[Any], *, json_response: bool) -> None:
         super().__init__(server, json_response=json_response, session_idle_timeout=places.idle)
         self._places = places
+        self._presences: dict[str, Presence] = {}
 
     def has(self, session_id: str | None) -> bool:
         return session_id in self._server_instances
@@ -60,7 +67,28 @@ class Sessions(StreamableHTTPSessionManager):
             raise AssertionError("the door lets nobody in without a caller")
         if self._places.taken_by(_principal(requestor)) >= self._places.most:
             raise NoPlace("this person has too many sessions open")
-        return super()._admit_session(requestor)
+        return self._present(super()._admit_session(requestor))
+
+    def _present(
+        self, transport: StreamableHTTPServerTransport | None
+    ) -> StreamableHTTPServerTransport | None:
+        """See to it that the session, with its streams, goes when its caller does."""
+        if transport is not None and transport.mcp_session_id:
+            presence = Presence(of_request(), self._places.stands, partial(_end, transport))
+            self._presences[transport.mcp_session_id] = presence
+            self._places.presences.arrive(presence)
+        return transport
+
+    async def _discard_session(self, session_id: str, transport: StreamableHTTPServerTransport) -> None:
+        """The SDK's one place of farewell."""
+        if presence := self._presences.pop(session_id, None):
+            self._places.presences.leave(presence)
+        await super()._discard_session(session_id, transport)
+
+
+def _end(transport: StreamableHTTPServerTransport) -> None:
+    if transport.idle_scope is not None:  # its server's loop runs within: what it answers and streams ends
+        transport.idle_scope.cancel()
 
 
 def _principal(owner: AuthorizationContext) -> Principal:

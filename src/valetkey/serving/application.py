@@ -112,17 +112,24 @@ def endpoints_of(house: House, changes: Changes, hold: float = HOLD_SECONDS) -> 
     Raises SettingsError for one that selects what does not exist.
     """
     chosen = {"": EndpointSettings(), "flat": EndpointSettings(names="underscore")}
-    places = Places()
+    callers = RequestCallers(house.identity, house.calls.policy)
+    places = Places(changes.presences, callers.stands)
     return [
-        _endpoint(house, name, wanted, changes, places, hold)
+        _endpoint(house, name, wanted, callers, changes, places, hold)
         for name, wanted in {**chosen, **house.ground.settings.endpoints}.items()
     ]
 
 
 def _endpoint(
-    house: House, name: str, wanted: EndpointSettings, changes: Changes, places: Places, hold: float
+    house: House,
+    name: str,
+    wanted: EndpointSettings,
+    callers: RequestCallers,
+    changes: Changes,
+    places: Places,
+    hold: float,
 ) -> Endpoint:
-    callers, ground = RequestCallers(house.identity), house.ground
+    ground = house.ground
     selection = Selection(wanted.connectors, wanted.tools, wanted.effects, wanted.names == UNDERSCORE)
     tools = {tool.name for tool in ground.catalog.tools}
     selection.refuse_unknown(f"[endpoints.{name}]", set(ground.catalog.connectors), tools)

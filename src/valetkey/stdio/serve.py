@@ -65,9 +65,9 @@ async def _cancel_at(stop: anyio.Event, scope: CancelScope) -> None:
 
 async def _callers(house: House, token: Secret | None, account: str) -> Callers:
     if token is None:
-        return LocalCallers(await _owner(house, account))
+        return LocalCallers(house.calls.policy, await _owner(house, account))
     try:
-        return await TokenCallers.of(house.identity, token)
+        return await TokenCallers.of(house.identity, house.calls.policy, token)
     except Unauthenticated as refused:
         text = f"VALETKEY_TOKEN: {refused}; `valetkey tokens mint` makes another"
         raise UsageError(text) from None
