@@ -69,3 +69,9 @@ async def test_a_method_that_a_page_does_not_have_is_405(browser: Browser, metho
 async def test_where_nothing_is_there_is_a_page_and_no_redirect(browser: Browser, path: str) -> None:
     seen = await browser.open(f"{browser.url}{path}")
     assert (seen.status, "There is nothing here" in seen.text) == (404, True)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_where_nothing_is_no_method_finds_anything(browser: Browser, method: str) -> None:
+    response = await browser.http.request(method, "/nothing/here")
+    assert (response.status_code, "There is nothing here" in response.text) == (404, True)

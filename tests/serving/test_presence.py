@@ -23,9 +23,8 @@ NONCE = "0f" * 16
 
 @pytest.fixture(scope="module")
 async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    with anyio.fail_after(60):
-        async with town(tmp_path_factory.mktemp("home")) as opened:
-            yield opened
+    async with town(tmp_path_factory.mktemp("home")) as opened:
+        yield opened
 
 
 @asynccontextmanager

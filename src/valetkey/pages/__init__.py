@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from valetkey.model import Clock, Randomness
-from valetkey.pages.door import Door, Show, Submit
+from valetkey.pages.door import Door, Nowhere, Show, Submit
 from valetkey.pages.forms import Form
 from valetkey.pages.headers import page_headers
 from valetkey.pages.returning import HOME, safe_return
 from valetkey.pages.site import Site
 from valetkey.pages.stamps import Stamps
-from valetkey.pages.static import answer, nothing, static_files
+from valetkey.pages.static import answer, static_files
 from valetkey.pages.templates import environment
 from valetkey.pages.visit import Tools, Visit
 from valetkey.pages.words import EFFECTS, plain, tool_title
@@ -52,16 +52,12 @@ class Pages:
         """Return the application of routes: where none of them is, there is a page that says so."""
         made = Starlette(routes=routes)
         made.router.redirect_slashes = False  # Starlette builds that redirect from `Host`
-        made.router.default = Door("an unknown address", self._tools, self._sessions, _nothing, None)
+        made.router.default = Nowhere(self._tools, self._sessions)
         return made
 
     async def _file(self, visit: Visit) -> Response:
         version = visit.request.query_params.get("v")
         return answer(self._static, visit.request.path_params["name"], version)
-
-
-async def _nothing(_: Visit) -> Response:
-    raise nothing()
 
 
 __all__ = [

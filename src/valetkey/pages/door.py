@@ -11,6 +11,7 @@ from valetkey.errors import PageError, where
 from valetkey.pages import cookies
 from valetkey.pages.forms import Form
 from valetkey.pages.headers import page_headers
+from valetkey.pages.static import nothing
 from valetkey.pages.visit import Tools, Visit
 from valetkey.people import Sessions
 
@@ -62,3 +63,13 @@ class Door:
     def _allow(self, error: PageError) -> Mapping[str, str]:
         methods = [name for name, handler in (("GET", self._get), ("POST", self._post)) if handler]
         return {"Allow": ", ".join(methods)} if error.status == 405 else {}
+
+
+class Nowhere(Door):
+    """The door at every address where nothing is, whatever the method."""
+
+    def __init__(self, tools: Tools, sessions: Sessions) -> None:
+        super().__init__("an unknown address", tools, sessions, None, None)
+
+    async def _handled(self, visit: Visit) -> Response:
+        raise nothing()

@@ -29,20 +29,14 @@ def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
     """The ASGI application: pages, the MCP endpoints, and whether we are well."""
     pages, served = _pages(house), [route for endpoint in endpoints for route in endpoint.routes]
     letting_in = _letting_in(house, pages, frozenset(endpoint.resource for endpoint in endpoints))
-    return _application(
-        [*served, public_keys(house.tokens), *letting_in, *_rooms(house, pages), *_about(house)]
-    )
+    rooms = [*letting_in, *_rooms(house, pages), *_about(house)]
+    return pages.application([*served, public_keys(house.tokens), *rooms])
 
 
 def pages_application(house: House) -> Starlette:
     """The pages alone, for a person whose agents come over stdio: the owner chooses a password there."""
-    return _application([*_rooms(house, _pages(house), welcome=house.welcome), *_about(house)])
-
-
-def _application(routes: list[Route]) -> Starlette:
-    app = Starlette(routes=routes)
-    app.router.redirect_slashes = False  # Starlette would build that redirect from `Host`
-    return app
+    pages = _pages(house)
+    return pages.application([*_rooms(house, pages, welcome=house.welcome), *_about(house)])
 
 
 def _about(house: House) -> list[Route]:

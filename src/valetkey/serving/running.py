@@ -124,6 +124,7 @@ def _config(app: Starlette) -> Config:
         log_level="warning",
         server_header=False,
         lifespan="off",
+        ws="none",  # nothing here speaks it, whatever else is installed
         proxy_headers=False,  # nothing is built from a header somebody sent
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
