@@ -194,12 +194,18 @@ async def test_what_the_header_says_of_keys_is_not_believed(desk: Issuing, triag
         {"kid": ""},
         {"kid": None},
         {"crit": ["exp"]},
-        {"typ": "at+jwt"},
-        {"typ": "dpop+jwt"},
     ):
         claims = _claims(desk, triage)
         signed = _signed({"alg": "Ed25519", "kid": "k1", **header}, claims, mine)
         assert await shown(desk, **form(signed)) == "invalid_client"
+
+
+async def test_what_a_client_signs_for_another_purpose_is_no_assertion(desk: Issuing, triage: Agent) -> None:
+    for typ in ("at+jwt", "dpop+jwt", ""):
+        other = assertion(ED, desk.clock, triage.id, {"typ": typ})
+        assert await shown(desk, **other) == "invalid_client"
+    for typ in ("JWT", "client-authentication+jwt"):
+        assert await shown(desk, **assertion(ED, desk.clock, triage.id, {"typ": typ})) == KNOWN
 
 
 async def test_an_access_token_of_ours_is_no_assertion(desk: Issuing, triage: Agent) -> None:
