@@ -1,12 +1,14 @@
 """/authorize: a client asks, a person sees what it is, and their yes or no goes back with it."""
 
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import httpx2
 import pytest
 
 from tests.authserver.front import AWAY, BACK, Front, told
 from tests.pages.browser import Browser
-from tests.support.town import PASSWORD
+from tests.support.town import PASSWORD, town
 from valetkey.authserver.authorizations import LASTS, MOST
 from valetkey.model import DAY, MINUTE
 from valetkey.people import Agent, Kind
@@ -148,7 +150,7 @@ async def test_a_request_waits_for_ten_minutes(front: Front) -> None:
     front.town.clock.advance(1)
     assert (await front.browser.open(page.response.request.url.path)).status == 410
     assert (await front.decide(page)).status == 410
-    await front.town.house.authserver.authorizations.forget_late()
+    assert await front.town.house.jobs.once()
     assert await front.count("authorizations") == 0
 
 
@@ -227,6 +229,23 @@ async def test_of_many_that_wait_the_oldest_makes_way(front: Front) -> None:
     assert (await front.browser.open(first.response.request.url.path)).status == 200
     async with store.transaction() as tx:
         await tx.run("DELETE FROM authorizations")
+
+
+async def test_with_more_clients_than_anybody_may_have_the_oldest_ends(tmp_path: Path) -> None:
+    async with (
+        town(tmp_path, more="[limits]\nclients = 2") as here,
+        Browser(url=here.url) as browser,
+        httpx2.AsyncClient(base_url=here.url, trust_env=False) as http,
+    ):
+        front = Front(here, await here.person("ana"), browser, http)
+        await front.sign_in(browser)
+        client = await front.client()
+        for _ in range(3):
+            here.clock.advance(1)
+            assert (await front.redeem(client, (await front.let_in(client))["code"])).status_code == 200
+        live = await here.house.sessions.of_actor(here.house.ground.store, client)
+        assert [session.created for session in live] == [here.clock.now(), here.clock.now() - 1]
+        assert (await browser.open("/mine")).status == 200  # a browser is no client
 
 
 async def test_a_redirect_uri_with_a_query_keeps_it(front: Front) -> None:

@@ -71,11 +71,13 @@ def routes(
     identity: Identity,
     proof: Proof,
     resources: frozenset[str],
+    most: int,
     grant_types: Mapping[str, GrantType],
 ) -> list[Route]:
     """Return the routes of every endpoint.
 
-    `resources` are the URLs of the MCP endpoints; `grant_types` are those beside the two with which a
+    `resources` are the URLs of the MCP endpoints; `most` how many clients one person may have signed in;
+    `grant_types` are those beside the two with which a
     person's client gets its tokens.
     """
     issuer, refresh_tokens = tokens.issuer, server.refresh_tokens
@@ -96,6 +98,7 @@ def routes(
         issuer=issuer,
         resources=resources,
         usual=tokens.resource,
+        most=most,
     )
     return [
         *authorize.routes(pages),

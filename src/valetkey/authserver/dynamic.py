@@ -85,6 +85,6 @@ _UNUSED = "SELECT id FROM agents WHERE kind = 'dynamic' AND used <= $1"
 _MAKE_ROOM = """
 DELETE FROM agents WHERE id IN (
   SELECT a.id FROM agents a
-  WHERE a.kind = 'dynamic' AND a.suspended IS NULL AND a.created <= $1
+  WHERE a.kind = 'dynamic' AND a.suspended IS NULL AND a.created <= $1 AND a.used = a.created
     AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.actor = a.id)
   ORDER BY a.created DESC LIMIT 1000000 OFFSET $2)"""

@@ -18,12 +18,12 @@ from valetkey.authserver.codes import Codes
 from valetkey.authserver.redirects import fits, on_this_computer, place
 from valetkey.authserver.refresh_tokens import AT_MOST, IDLE
 from valetkey.errors import OAuthError, PageError
-from valetkey.model import Actor, AuditEvent
+from valetkey.model import Actor, AuditEvent, Principal
 from valetkey.pages import Form, Pages, Visit
 from valetkey.pages.proof import Proof, Wrong
 from valetkey.pages.returning import sign_in_first
 from valetkey.people import Agent, Kind, Session, Sessions
-from valetkey.store import Store
+from valetkey.store import Store, Transaction
 
 PATH = "/authorize"
 _LONGEST_QUERY = 8 * 1024
@@ -43,7 +43,10 @@ class _Hearing:
 
 
 class AuthorizeEndpoint:
-    """Puts clients before people. `resources` are the URLs of our MCP endpoints, `usual` is one of them."""
+    """Puts clients before people.
+
+    `resources` are the URLs of our MCP endpoints, `usual` is one of them. `most`: clients of one person.
+    """
 
     def __init__(
         self,
@@ -58,11 +61,12 @@ class AuthorizeEndpoint:
         issuer: str,
         resources: frozenset[str],
         usual: str,
+        most: int,
     ) -> None:
         self._store, self._sessions, self._clients = store, sessions, clients
         self._authorizations, self._codes = authorizations, codes
         self._audit, self._proof = audit, proof
-        self._issuer, self._resources, self._usual = issuer, resources, usual
+        self._issuer, self._resources, self._usual, self._most = issuer, resources, usual, most
 
     def routes(self, pages: Pages) -> list[Route]:
         return [
@@ -108,7 +112,9 @@ class AuthorizeEndpoint:
             client = await self._clients.client(request.client)
         except OAuthError as refused:
             raise _unknown(refused) from None
-        if client.suspended is not None or not fits(request.redirect_uri, client.metadata["redirect_uris"]):
+        if client.suspended is not None or not fits(
+            request.redirect_uri, client.metadata.get("redirect_uris", ())
+        ):
             raise _unknown(OAuthError("invalid_client", "this client is no longer what it was when it asked"))
         return _Hearing(visit, session, authorization, request, until, client)
 
@@ -147,9 +153,16 @@ class AuthorizeEndpoint:
                 resource=asked.resource,
                 label=place(asked.redirect_uri),
             )
+            await self._make_room(tx, principal)
             code = await self._codes.make(tx, session, asked.redirect_uri, asked.challenge)
             await self._audit.append(tx, _event("client.signed_in", hearing, session=session.id))
         return hearing.visit.see(asked.answer(self._issuer, code=code))
+
+    async def _make_room(self, tx: Transaction, principal: Principal) -> None:
+        """End the oldest where a person has more clients signed in than anybody may."""
+        live = await self._sessions.of(tx, principal)
+        for session in [one for one in live if one.kind == "client"][self._most :]:
+            await self._sessions.end(tx, session.id)
 
     async def _declined(self, hearing: _Hearing) -> Response:
         async with self._store.transaction() as tx:

@@ -70,6 +70,7 @@ def _letting_in(house: House, pages: Pages, resources: frozenset[str]) -> list[R
         identity=house.identity,
         proof=house.proof,
         resources=resources,
+        most=ground.settings.limits.clients,
         grant_types=grant_types(house),
     )
     return [*served, *agents_self(house, site, house.authserver.authentication)]
