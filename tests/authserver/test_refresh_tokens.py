@@ -153,10 +153,13 @@ async def test_a_lineage_is_over_after_half_a_year_however_much_it_is_used(
 ) -> None:
     token, began = (await desk.signed_in(claude))["refresh_token"], desk.clock.now()
     desk.clock.advance(20 * DAY)
-    while (answer := await desk.refresh(token, claude)).status_code == 200:
+    for _ in range(20):
+        answer = await desk.refresh(token, claude)
+        if answer.status_code != 200:
+            break
         token = answer.json()["refresh_token"]
         desk.clock.advance(20 * DAY - 1)
-    assert answer.json()["error"] == "invalid_grant"
+    assert answer.json().get("error") == "invalid_grant"
     assert AT_MOST <= desk.clock.now() - began < AT_MOST + 20 * DAY
 
 
