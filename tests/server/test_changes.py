@@ -179,8 +179,26 @@ async def test_a_grant_that_ends_and_refused_nothing_changes_no_list(here: Town,
 async def test_a_suspended_agent_lists_nothing_until_it_is_resumed(here: Town, ana: Person) -> None:
     async with here.client(await here.token(ana)) as agent:
         before = await _names(agent)
-        assert await _hears(agent, lambda: _suspended(here, True)) == []
-        assert await _hears(agent, lambda: _suspended(here, False)) == before
+        await _suspended(here, True)
+        try:
+            assert await _names(agent) == []
+        finally:
+            await _suspended(here, False)
+        assert await _names(agent) == before
+
+
+async def test_a_legacy_client_hears_that_its_agent_goes_on(here: Town, ana: Person) -> None:
+    heard = anyio.Event()
+
+    async def hear(message: IncomingMessage) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            heard.set()
+
+    async with here.client(await here.token(ana), mode="legacy", heard=hear) as agent:
+        await agent.list_tools()
+        await _suspended(here, False)
+        with anyio.fail_after(10):
+            await heard.wait()
 
 
 async def test_another_agent_of_the_person_hears_nothing(here: Town, ana: Person) -> None:
