@@ -28,7 +28,7 @@ PLACES = {
 
 @dataclass
 class Screen:
-    """Ana, who has let triage read, before a browser without scripts; an agent of the `night` has asked ahead."""
+    """Ana, who has let triage read, before a browser without scripts. The agent `night` has asked ahead."""
 
     town: Town
     ana: Person
