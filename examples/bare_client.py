@@ -5,6 +5,7 @@ VALETKEY_URL=http://localhost:8917  VALETKEY_TOKEN=$(valetkey tokens mint --prin
 # ruff: noqa: T201 - an example talks to whoever runs it
 
 import os
+import sys
 
 import anyio
 import httpx2
@@ -12,6 +13,7 @@ import mcp_types as types
 from mcp.client import ClientRequestContext
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 URL, TOKEN = os.environ["VALETKEY_URL"] + "/mcp", os.environ["VALETKEY_TOKEN"]
 
@@ -37,4 +39,13 @@ async def main() -> None:
         print("Not posted:" if posted.is_error else "Posted:", text)
 
 
-anyio.run(main)
+problem = None
+try:
+    anyio.run(main)
+except* httpx2.TransportError:
+    problem = f"No server answers at {URL}. `valetkey serve` starts one."
+except* MCPError:
+    problem = (
+        "The server turned this client away. If its token has ended, `valetkey tokens mint` prints another."
+    )
+sys.exit(problem)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.support.town import PASTED
 from valetkey.manifest import shipped
 from valetkey.settings import FILE
 
@@ -33,6 +34,16 @@ def test_one_is_shown_with_where_its_tokens_go(cli: Cli) -> None:
     words = cli("connectors", "show", "slack").out
     assert "https only" in words
     assert "slack.post_message" in words
+
+
+def test_one_whose_secret_is_pasted_says_where_that_is_found_and_nothing_of_redirects(
+    cli: Cli, home: Path
+) -> None:
+    cli("connectors", "list")  # makes the home
+    (home / FILE).write_text(PASTED)
+    words = cli("connectors", "show", "keyed").out
+    assert "pasted from    keyed.example, under Settings, API keys" in words
+    assert "redirect" not in words
 
 
 def test_an_unknown_connector_is_answered_with_those_there_are(cli: Cli) -> None:

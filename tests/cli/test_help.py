@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
 from tests.cli.conftest import Cli
-from valetkey.cli import app
+from valetkey.cli import app, output
 
 ROOT: Any = typer.main.get_command(app)
 FITS = 77
@@ -30,6 +31,7 @@ def test_each_command_teaches(path: tuple[str, ...], cli: Cli) -> None:
     shown = cli(*path, "--help")
     assert shown.code == 0
     assert f"valetkey {' '.join(path)}" in shown.out.partition("Example:")[2]
+    assert not [noise for noise in ("<bool>", "<str>", "{", "}") if noise in shown.out]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -51,3 +53,12 @@ def test_a_command_that_is_not_there_names_the_nearest(cli: Cli) -> None:
     ended = cli("people", "ad")
     assert ended.code == 2
     assert "add" in ended.err
+
+
+def test_a_long_list_is_cut_for_a_person_and_whole_for_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"tool_number_{number}" for number in range(12)]
+    assert output.few(names) == ", ".join(names)
+    monkeypatch.setattr(output, "console", lambda: Console(force_terminal=True))
+    assert output.few(names) == "tool_number_0, tool_number_1, tool_number_2 and 9 more"
+    assert output.few(["a" * 100, "b"]) == f"{'a' * 100} and 1 more"
+    assert output.few(names[:2]) == "tool_number_0, tool_number_1"

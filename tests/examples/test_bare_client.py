@@ -10,6 +10,7 @@ from tests.laws.source import ROOT
 from tests.support.terminal import program
 from tests.support.town import PASSWORD, Town, town
 from valetkey.demo.person import PersonWithBrowser
+from valetkey.model import MINUTE
 
 EXAMPLE = [sys.executable, str(ROOT / "examples" / "bare_client.py")]
 
@@ -53,3 +54,15 @@ async def test_when_the_person_says_no_nothing_is_posted(tmp_path: Path) -> None
             assert "declined" in terminal.told
             assert "Traceback" not in terminal.told
             assert here.sandbox.slack.counters.posted == []
+
+
+async def test_an_ended_token_and_no_server_are_each_a_line_that_says_what_to_do(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with town(tmp_path) as here:
+            token = await here.token(await here.person("ana"), lasts=MINUTE)
+            here.clock.advance(MINUTE)
+            ended = await anyio.run_process(EXAMPLE, env=attached(here, token), check=False)
+    nobody = await anyio.run_process(EXAMPLE, env=attached(here, token), check=False)
+    for refused, says in ((ended, "tokens mint"), (nobody, "valetkey serve")):
+        (line,) = refused.stderr.decode().splitlines()
+        assert (refused.returncode, says in line) == (1, True), line

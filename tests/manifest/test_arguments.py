@@ -64,7 +64,7 @@ def test_null_for_an_argument_that_may_be_left_out_is_leaving_it_out() -> None:
         ({"to": "a@b.example", "kind": "c"}, "`kind` must be one of a, b"),
         ({"to": "a@b.example", "tags": ["a", 1]}, "`tags.1` must be of type string"),
         ({"to": "a@b.example", "tags": ["a", "b", "c"]}, "`tags` must have at most 2 items"),
-        ({"to": "a@b.example", "limt": 3}, "unknown argument `limt`, did you mean `limit`?"),
+        ({"to": "a@b.example", "limt": 3}, "unknown argument `limt` (did you mean `limit`?). Accepted: "),
         ({"to": "a@b.example", "headers": {"X": "y"}}, "unknown argument `headers`"),
     ],
 )

@@ -18,6 +18,7 @@ from valetkey.cli.connectors import app as connectors_commands
 from valetkey.cli.demo import demo
 from valetkey.cli.doctor import doctor
 from valetkey.cli.grants import app as grants_commands
+from valetkey.cli.help import plain
 from valetkey.cli.issuers import app as issuers_commands
 from valetkey.cli.output import say, tell
 from valetkey.cli.people import app as people_commands
@@ -31,6 +32,7 @@ from valetkey.errors import ConfigError, ValetkeyError
 FAILED, CONFIG = 1, 78  # 78 is EX_CONFIG of sysexits.h
 """Exit codes: what was asked failed; the installation cannot be used as it is. Click's for usage is 2."""
 
+plain()
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from valetkey.cli.connections import the_connector
 from valetkey.cli.house import settings
-from valetkey.cli.output import AsJson, console, dump, listed, say, tell, text, words
+from valetkey.cli.output import AsJson, console, dump, few, listed, say, tell, text, words
 from valetkey.cli.registrations import HTTPS_ONLY
 from valetkey.errors import ManifestError
 from valetkey.model import Json
@@ -38,7 +38,7 @@ def list_(*, as_json: AsJson = False) -> None:
         {"name": one.name, "title": one.title, "provider": one.provider, "tools": sorted(one.tools)}
         for one in _catalog().connectors.values()
     ]
-    columns = {"name": text, "title": text, "provider": text, "tools": words}
+    columns = {"name": text, "title": text, "provider": text, "tools": few}
     listed(rows, columns, as_json=as_json, empty="There is none.")
 
 
@@ -172,15 +172,22 @@ def _problems() -> list[ManifestError]:
 
 
 def _about(connector: "Connector") -> dict[str, Json]:
-    https = connector.provider in HTTPS_ONLY
     return {
         "name": connector.name,
         "title": connector.title,
         "provider": connector.provider,
-        "redirect_uri": "https only" if https else "https, or http on this machine",
+        **_way_in(connector),
         "tokens_go_to": sorted(connector.origins),
         "documentation": connector.docs,
     }
+
+
+def _way_in(connector: "Connector") -> dict[str, Json]:
+    """What the operator has to know to register a client; where a secret is pasted there is none."""
+    if connector.pasted:
+        return {"pasted_from": connector.pasted.where}
+    https = connector.provider in HTTPS_ONLY
+    return {"redirect_uri": "https only" if https else "https, or http on this machine"}
 
 
 def _tool(tool: "Tool") -> dict[str, Json]:

@@ -22,6 +22,7 @@ Columns = Mapping[str, Callable[[Json], str]]
 """Which keys of a row are shown, in this order, and how each value is written."""
 
 _WIDEST = 10_000  # what is piped is cut nowhere
+_WIDE = 48
 
 
 def say(text: str) -> None:
@@ -84,6 +85,16 @@ def text(value: Json) -> str:
 def words(values: Iterable[str]) -> str:
     """Write a list on one line."""
     return ", ".join(values) or "–"
+
+
+def few(values: Iterable[str]) -> str:
+    """Write a list in a table: for a person at a terminal no more of it than fits beside the rest."""
+    names = list(values)
+    whole = words(names)
+    if len(whole) <= _WIDE or not console().is_terminal:
+        return whole
+    shown = [name for n, name in enumerate(names) if len(words(names[: n + 1])) <= _WIDE] or names[:1]
+    return f"{words(shown)} and {len(names) - len(shown)} more"
 
 
 def when(at: Json) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from valetkey.cli.house import by_whom, in_house, operator, settings
-from valetkey.cli.output import AsJson, listed, say, tell, text, words
+from valetkey.cli.output import AsJson, few, listed, say, tell, text
 from valetkey.errors import UsageError
 from valetkey.model import Json, Registration, Secret
 
@@ -205,4 +205,4 @@ def _refuse_unknown_scopes(provider: str, scopes: frozenset[str], catalog: "Cata
 
 
 def _ceiling(scopes: Json) -> str:
-    return "any" if scopes is None else words(scopes)
+    return "any" if scopes is None else few(scopes)

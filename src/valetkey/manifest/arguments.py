@@ -109,7 +109,7 @@ class Arguments:
     def _unknown(self, error: Any) -> str:
         extra = next(name for name in error.instance if name not in self._properties)
         meant = nearest(extra, self._properties)
-        hint = f", did you mean `{meant}`?" if meant else ""
+        hint = f" (did you mean `{meant}`?)" if meant else ""
         return f"unknown argument `{extra[:40]}`{hint}"
 
     def _accepted(self) -> str:
