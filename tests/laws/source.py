@@ -62,6 +62,17 @@ def product() -> tuple[Module, ...]:
     return modules("src")
 
 
+@cache
+def named_tests() -> frozenset[str]:
+    """Every test function there is, as pytest names it: `tests/web/test_mine.py::test_…`."""
+    return frozenset(
+        f"{module.name}::{function.name}"
+        for module in modules("tests")
+        for function in module.functions()
+        if function.name.startswith("test_")
+    )
+
+
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines from `def` to the end."""
     return (function.end_lineno or 0) - function.lineno + 1
