@@ -84,7 +84,7 @@ def test_narrowing_never_widens(cli: Cli, grant: Grant, arguments: tuple[str, ..
 
 
 def test_more_takes_the_password_of_the_person(cli: Cli, grant: Grant) -> None:
-    more = ("--tool", "gmail.trash_message", "--lasts", "revoked", "--uses", "20", "--away")
+    more = ("--tool", "gmail.trash_message", "--lasts", "until-revoked", "--uses", "20", "--away")
     ran = cli("grants", "extend", grant.id, *more, "--password-stdin", stdin=f"{PASSWORD}\n")
     assert ran.code == 0, ran.err
     shown = _now(cli, grant)

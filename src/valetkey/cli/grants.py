@@ -131,7 +131,7 @@ def extend(
     lasts: Annotated[
         str | None,
         typer.Option(
-            help="From now on: 90m, 8h, 30d, or `revoked`.", show_default="as it is", metavar="SPAN"
+            help="From now on: 90m, 8h, 30d, or `until-revoked`.", show_default="as it is", metavar="SPAN"
         ),
     ] = None,
     uses: Uses = None,
@@ -151,7 +151,7 @@ def extend(
     Then:
       valetkey grants show grt_0194…
     """
-    span = None if lasts in {None, "revoked"} else lasting(str(lasts))
+    span = None if lasts in {None, "until-revoked"} else lasting(str(lasts))
 
     async def extending(house: "House") -> None:
         from valetkey.cli.proving import prove
