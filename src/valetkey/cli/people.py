@@ -1,4 +1,4 @@
-"""`valetkey people`: who can be acted for, and the invitation with which each chooses a password."""
+"""`valetkey people`: who can be acted for, and the invitation with which each chooses how to sign in."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +24,8 @@ def add(
 ) -> None:
     """Add a person and print their invitation link.
 
-    The link works once, for seven days; behind it they choose a password.
+    The link works once, for seven days; behind it they choose a password or
+    passkey.
     Whoever opens it first is that person here, so hand it over in a way you
     trust. It alone goes to stdout.
 
@@ -46,10 +47,10 @@ def add(
 def invite(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Somebody who was added before.")],
 ) -> None:
-    """Print a new link for somebody who lost theirs.
+    """Print a new link for somebody who lost theirs, or a way to sign in.
 
-    It ends the link before it, and helps with a forgotten password, too: whoever
-    opens it chooses a new one. Connections and grants stay.
+    It ends the link before it. Whoever opens it chooses a password or passkey
+    anew; those they had before are gone. Connections and grants stay.
 
     Example:
       valetkey people invite ana
