@@ -307,8 +307,8 @@ async def test_an_invitation_anew_leaves_no_passkey(desk: Desk, hers: Authentica
 FIELDS = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")
 NAMES = st.sampled_from(("id", "rawId", "type", "response", *FIELDS)) | st.text()
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary().map(b64)
-GARBAGE = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner))
-fuzzed = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+GARBAGE = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=8)
+fuzzed = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def tried(desk: Desk, sent: str) -> list[Passkey]:

@@ -60,6 +60,21 @@ async def test_a_cookie_cannot_be_read_in_the_store(sessions: Sessions, store: S
     assert secret not in str([dict(row) for row in await store.all("SELECT * FROM sessions")])
 
 
+async def test_a_person_has_fifty_browsers_and_the_oldest_gives_way(
+    sessions: Sessions, store: SqliteStore, clock: FakeClock
+) -> None:
+    secrets_of: list[str] = []
+    async with store.transaction() as tx:
+        await sessions.start_browser(tx, Principal(LOCAL, "per_ben"))
+        token = await sessions.start_token(tx, ANA, "agt_1", DAY)
+        for _ in range(51):
+            clock.advance(1)
+            secrets_of.append((await sessions.start_browser(tx, ANA))[1])
+    assert [await sessions.of_cookie(one) is not None for one in secrets_of] == [False, *[True] * 50]
+    assert await sessions.read(token.id)
+    assert len(await sessions.all(store, "browser")) == 51
+
+
 async def test_an_ended_session_is_over_for_good(sessions: Sessions, store: SqliteStore) -> None:
     async with store.transaction() as tx:
         session, secret = await sessions.start_browser(tx, ANA)

@@ -11,6 +11,7 @@ from valetkey.vault import KeyRing, Purpose
 
 BROWSER_LASTS = 7 * DAY
 TOKEN_LASTS, TOKEN_AT_MOST = 60 * MINUTE, 30 * DAY
+_MOST_BROWSERS = 50
 SCOPE = "mcp"
 """The scope with which a token calls tools, and nothing else."""
 
@@ -59,10 +60,15 @@ class Sessions:
     async def start_browser(
         self, tx: Transaction, principal: Principal, label: str | None = None
     ) -> tuple[Session, str]:
-        """Start a browser's session; the second value is the cookie's secret, kept here as a digest."""
+        """Start a browser's session; the second value is the cookie's secret, kept here as a digest.
+
+        A person has so many browsers and no more: the ones begun longest ago end.
+        """
         secret = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
         session = self._new("browser", principal, None, BROWSER_LASTS, label=label)
-        return await self._start(tx, session, self._digest(secret)), secret
+        await self._start(tx, session, self._digest(secret))
+        await tx.run(_END_OLDEST, self._clock.now(), principal.issuer, principal.subject, _MOST_BROWSERS)
+        return session, secret
 
     async def start_client(
         self,
@@ -187,6 +193,11 @@ INSERT INTO sessions
   (id, kind, digest, issuer, subject, actor, chain, scopes, resource, parent, under, label, away, created,
    until)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
+_END_OLDEST = """
+UPDATE sessions SET ended = $1
+WHERE ended IS NULL AND kind = 'browser' AND issuer = $2 AND subject = $3 AND id NOT IN (
+  SELECT id FROM sessions WHERE ended IS NULL AND kind = 'browser' AND issuer = $2 AND subject = $3
+  ORDER BY created DESC, id DESC LIMIT $4)"""
 _END = """
 WITH RECURSIVE ending (id) AS (
   SELECT id FROM sessions WHERE id = $2
