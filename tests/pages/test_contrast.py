@@ -17,6 +17,7 @@ TEXT = [
     ("soft", "tint"),
     ("brand", "surface"),
     ("brand", "tint"),
+    ("brand", "ground"),
     ("brand-hover", "surface"),
     ("on-brand", "brand"),
     ("on-brand", "brand-hover"),
@@ -33,6 +34,7 @@ SHAPES = [
     ("focus", "surface"),
     ("focus", "ground"),
     ("danger", "surface"),
+    ("on-destroy", "surface"),
 ]
 
 
