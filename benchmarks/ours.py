@@ -22,7 +22,7 @@ async def main(port: int, upstream: str, count: int, home: Path) -> None:
     url = f"http://localhost:{port}"
     async with opened(settings, public_url=url) as house:
         token = await _token(house)
-        await serve(house, listen("127.0.0.1", port), lambda: say(home / TOKEN_FILE, token))
+        await serve(house, [listen("127.0.0.1", port)], lambda: say(home / TOKEN_FILE, token))
 
 
 def say(file: Path, token: str) -> None:
