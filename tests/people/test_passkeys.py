@@ -230,6 +230,17 @@ async def test_one_credential_is_kept_once(desk: Desk, hers: Authenticator) -> N
         await desk.add(hers, desk.ben)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [("\x00\n ", "A passkey"), (" a\tb\u202e ", "a b"), ("x" * 99, "x" * 60)]
+)
+async def test_a_name_is_one_short_line_of_what_can_be_seen(
+    desk: Desk, device: Authenticator, given: str, kept: str
+) -> None:
+    made = device.make(await desk.passkeys.offered(desk.store, desk.ana, "ana", *PAGE))
+    async with desk.store.transaction() as tx:
+        assert (await desk.passkeys.add(tx, desk.ana, given, made, *PAGE)).name == kept
+
+
 async def test_nobody_has_more_than_twenty(desk: Desk) -> None:
     for _ in range(20):
         await desk.add(Authenticator(URL))

@@ -126,7 +126,7 @@ class Accounts:
         Raises PageError 429 after five wrong passwords for one name: the wait doubles from a second
         up to fifteen minutes, and ends with the right password.
         """
-        row = await self._store.one(f"{_OURS} AND name = $1", name[:63].lower())
+        row = await _typed(self._store, name)
         right = await self._is_right(row, password, self._signing_in(name))
         return _person(row) if row and right else None
 
@@ -154,7 +154,7 @@ class Accounts:
 
     async def known_as(self, db: Reads, name: str) -> Person | None:
         """Return who signs in by a name, as somebody typed it."""
-        row = await db.one(f"{_OURS} AND name = $1", name[:63].lower())
+        row = await _typed(db, name)
         return _person(row) if row else None
 
     async def owner(self, db: Reads) -> Person | None:
@@ -227,6 +227,12 @@ class Accounts:
         async with self._store.transaction() as tx:
             await self._tries.forget(tx, about)
         return True
+
+
+async def _typed(db: Reads, name: str) -> Row | None:
+    """The row of a name that somebody typed; what cannot be a name is nobody's, and no database sees it."""
+    plain = name[:63].lower()
+    return await db.one(f"{_OURS} AND name = $1", plain) if _NAME.fullmatch(plain) else None
 
 
 def valid_name(text: str) -> str:

@@ -33,6 +33,7 @@ from webauthn.helpers.structs import (
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from valetkey.errors import PageError, UsageError
+from valetkey.manifest.clean import clean
 from valetkey.model import AuditEvent, Clock, Ids, Principal, Randomness
 from valetkey.people.challenges import LASTS, Challenges
 from valetkey.store import Reads, Row, Store, Transaction
@@ -134,7 +135,7 @@ class Passkeys:
         if len(await self.all(tx, principal)) >= _MOST:
             raise UsageError(f"Nobody has more than {_MOST} passkeys. Remove one first.")
         new = await self._made(tx, made, about)
-        called = " ".join(name.split())[:_LONGEST_NAME] or "A passkey"
+        called = " ".join(str(clean(name)).split())[:_LONGEST_NAME] or "A passkey"
         passkey = Passkey(self._ids.new("pky"), principal, self.host, called, self._clock.now(), None)
         who = (passkey.id, principal.issuer, principal.subject, self.host)
         key = (bytes_to_base64url(new.credential_id), new.credential_public_key, new.sign_count)
@@ -189,7 +190,8 @@ class Passkeys:
             credential = parse_authentication_credential_json(signed)
             challenge = _challenge(credential.response.client_data_json)
         await self._use_up(tx, challenge, _USE, *about)
-        row = await tx.one(f"{_PASSKEYS} WHERE credential = $1 AND host = $2", credential.id, self.host)
+        known = bytes_to_base64url(credential.raw_id)  # not its `id`, which may be any text
+        row = await tx.one(f"{_PASSKEYS} WHERE credential = $1 AND host = $2", known, self.host)
         if row is None or not _is_theirs(row, credential.response.user_handle, principal):
             raise NotAccepted(_UNKNOWN)
         with _refused():
