@@ -190,9 +190,9 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def hostile(tls: ssl.SSLContext | None = None) -> AsyncIterator[Hostile]:
+async def hostile(tls: ssl.SSLContext | None = None, host: Hostile | None = None) -> AsyncIterator[Hostile]:
     """Serve on a free port of 127.0.0.1 until the block ends, then drop whoever is still connected."""
-    host = Hostile()
+    host = host or Hostile()
     tasks: set[asyncio.Task[None]] = set()
 
     def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
