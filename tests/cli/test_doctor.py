@@ -3,6 +3,7 @@
 import os
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,6 +92,15 @@ def test_a_port_that_something_else_has_is_a_warning(cli: Cli, home: Path) -> No
         (home / FILE).write_text(f'public_url = "http://localhost:{port}"\n')
         (check,) = told(cli, "port")
     assert (check["level"], str(port) in check["text"]) == ("warn", True)
+
+
+def test_ended_connections_whose_provider_was_not_there_are_said(cli: Cli, home: Path) -> None:
+    cli("people", "list")
+    assert told(cli, "connections") == []
+    with closing(sqlite3.connect(home / "store.db")) as store, store:
+        store.execute("INSERT INTO give_backs VALUES ('con_1', 1, 3, 2)")
+    (waiting,) = told(cli, "connections")
+    assert (waiting["level"], "1 ended" in waiting["text"]) == ("warn", True)
 
 
 @pytest.mark.parametrize("cut", ["DELETE FROM audit", "DELETE FROM audit WHERE seq > 1"])

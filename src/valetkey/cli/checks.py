@@ -89,6 +89,7 @@ async def _inside(settings: Settings) -> list[Check]:
                 *await _people(house),
                 *await _registrations(house),
                 *[await _issuer(house, issuer) for issuer in house.trust.issuers],
+                *await _give_backs(house),
                 await _head(house),
                 await _port(house),
             ]
@@ -203,6 +204,15 @@ async def _issuer(house: House, issuer: Issuer) -> Check:
         to_do = f"`valetkey issuers secret {issuer.key} --stdin`: without it, none of its tokens count"
         return Check("fail", "issuer", f"{text}; no secret to ask about its tokens with", to_do)
     return Check("ok", "issuer", text)
+
+
+async def _give_backs(house: House) -> list[Check]:
+    """Connections that have ended here while their provider could not be told."""
+    row = await house.ground.store.one("SELECT COUNT(*) AS waiting FROM give_backs")
+    if row is None or not row["waiting"]:
+        return []
+    text = f"{row['waiting']} ended ones have still to be told to their providers"
+    return [Check("warn", "connections", text, "`valetkey serve` goes on telling them, for a day")]
 
 
 async def _head(house: House) -> Check:
