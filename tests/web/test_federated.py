@@ -229,6 +229,7 @@ async def test_an_answer_after_ten_minutes_is_too_late(gate: Gate, browser: Brow
     "twist",
     [
         "alg_none",
+        "alg_hs256",
         "unknown_kid",
         "kid_traversal",
         "wrong_iss",
@@ -262,6 +263,15 @@ async def test_an_issuer_that_says_it_is_another_is_not_visited(
 ) -> None:
     """O16."""
     gate.corp.twist(twist)
+    page = await browser.open("/signin")
+    assert (await browser.send(page, {}, to="/signin/corp")).status == 502
+
+
+async def test_an_issuer_that_says_it_cannot_bind_a_code_to_its_trip_is_not_visited(
+    gate: Gate, browser: Browser
+) -> None:
+    """O7: PKCE with S256 is not negotiated down."""
+    gate.corp.twist("plain_challenges")
     page = await browser.open("/signin")
     assert (await browser.send(page, {}, to="/signin/corp")).status == 502
 

@@ -26,7 +26,10 @@ _SHORTEST_MODULUS = 342  # base64 digits of 2048 bits
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What we use of an issuer's metadata. `sends_iss`: its callbacks carry `iss` (RFC 9207)."""
+    """What we use of an issuer's metadata.
+
+    `sends_iss`: its callbacks carry `iss` (RFC 9207). `pkce`: it does not say that it cannot do S256.
+    """
 
     jwks: str
     authorize: str | None
@@ -34,6 +37,7 @@ class Metadata:
     introspect: str | None
     userinfo: str | None
     sends_iss: bool
+    pkce: bool
     found_at: str
 
 
@@ -128,8 +132,14 @@ def _metadata(issuer: Issuer, body: Mapping[str, Json], place: str) -> Metadata:
         introspect=_endpoint(body, "introspection_endpoint", place),
         userinfo=_endpoint(body, "userinfo_endpoint", place),
         sends_iss=body.get("authorization_response_iss_parameter_supported") is True,
+        pkce=_binds_codes(body.get("code_challenge_methods_supported")),
         found_at=place,
     )
+
+
+def _binds_codes(methods: Json) -> bool:
+    """Whether an issuer may do PKCE with S256: several of those that do say nothing of it (RFC 8414)."""
+    return methods is None or (isinstance(methods, list) and "S256" in methods)
 
 
 def _endpoint(body: Mapping[str, Json], name: str, place: str) -> str | None:

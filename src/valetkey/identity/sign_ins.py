@@ -70,9 +70,11 @@ class SignIns:
 
         `browser` is a text that no other browser has. Raises IssuerFailed.
         """
-        place = (await self._discovery.metadata(issuer)).authorize
-        if place is None:
+        metadata = await self._discovery.metadata(issuer)
+        if (place := metadata.authorize) is None:
             raise IssuerFailed(f"{issuer.key} publishes no authorization_endpoint")
+        if not metadata.pkce:  # a code that anybody can redeem who sees it (RFC 9700 section 2.1.1)
+            raise IssuerFailed(f"{issuer.key} says that it does not do PKCE with S256")
         trip = {name: self._random() for name in ("state", "verifier", "nonce")}
         sealed = {**trip, "luggage": luggage, "anew": anew, "began": self._clock.now()}
         async with self._store.transaction() as tx:

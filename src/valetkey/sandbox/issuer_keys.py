@@ -1,6 +1,8 @@
 """The keys that the sandbox's issuers sign with: new ones on demand, old ones published until dropped."""
 
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 
@@ -30,14 +32,27 @@ class IssuerKeys:
         return {"keys": [key.as_dict(private=False) for key in self.published]}
 
     def signed(self, claims: Mapping[str, Json], header: Mapping[str, Json]) -> str:
-        """Return a JWT; `header` goes over what a good one says, and `alg: none` leaves the signature out."""
+        """Return a JWT; `header` goes over what a good one says.
+
+        `alg: none` leaves the signature out; `alg: HS256` takes the public key for a secret.
+        """
         key = self.published[0]
         said = {"alg": ALGORITHM, "kid": key.kid, **header}
         said = {name: value for name, value in said.items() if value is not None}
         if said["alg"] != ALGORITHM:
-            return f"{_part(said)}.{_part(dict(claims))}."
+            head = f"{_part(said)}.{_part(dict(claims))}"
+            return f"{head}.{_hmac(key, head) if said['alg'] == 'HS256' else ''}"
         return jws.serialize_compact(said, json.dumps(claims).encode(), key, algorithms=[ALGORITHM])
 
 
+def _hmac(key: ECKey, text: str) -> str:
+    """What whoever believes a token's own `alg` would check with the published key (RFC 8725 section 2.1)."""
+    return _b64(hmac.new(key.as_pem(private=False), text.encode(), hashlib.sha256).digest())
+
+
 def _part(value: Json) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+    return _b64(json.dumps(value).encode())
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

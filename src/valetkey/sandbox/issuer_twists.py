@@ -34,6 +34,7 @@ def _two_audiences(_: Claims, claims: Claims) -> None:
 
 ID_TOKEN: dict[str, Twist] = {
     "alg_none": _header(alg="none"),
+    "alg_hs256": _header(alg="HS256"),
     "unknown_kid": _header(kid="another"),
     "kid_traversal": _header(kid="../../../dev/null"),
     "wrong_iss": _claim(iss="https://evil.example"),
@@ -59,6 +60,7 @@ METADATA: dict[str, Claims] = {
     "keys_at_an_address": {"jwks_uri": "https://169.254.169.254/jwks"},
     "keys_on_this_machine": {"jwks_uri": "https://localhost/jwks"},
     "tokens_over_http": {"token_endpoint": "http://corp.example/acme/token"},
+    "plain_challenges": {"code_challenge_methods_supported": ["plain"]},
     "promises_iss": {"authorization_response_iss_parameter_supported": True},
 }
 
