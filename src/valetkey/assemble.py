@@ -167,13 +167,14 @@ async def service_tasks() -> AsyncIterator[TaskGroup]:
 def _house(ground: Ground, issuer: str) -> House:
     """Build the rooms. `issuer` is the URL in the tokens that are minted on this home."""
     store, keys, audit, ids, clock = ground.store, ground.keys, ground.audit, ground.ids, ground.clock
-    sessions = Sessions(store, keys, ids, clock, ground.randomness)
+    browsers = ground.settings.limits.browsers
+    sessions = Sessions(store, keys, ids, clock, ground.randomness, browsers)
     agents = Agents(keys, ids, clock, ground.randomness)
     tokens = Tokens(store, keys, clock, issuer, issuer + PATH)
     trusted = _trust(ground, agents, tokens)
     connections = _connections(ground)
     grants, requests = (
-        Grants(store, audit, ids, clock),
+        Grants(store, keys, audit, ids, clock),
         Requests(store, keys, audit, ids, clock, ground.public_url),
     )
     policy, needs = Policy(store, agents), Needs(connections, grants, requests)
@@ -258,7 +259,7 @@ def _authserver(
     return AuthServer(
         clients=Clients(store, agents, fetched),
         dynamic=DynamicClients(store, agents, sessions, grants, audit, ids, clock, randomness),
-        authorizations=Authorizations(store, clock, randomness),
+        authorizations=Authorizations(store, keys, clock, randomness),
         codes=Codes(store, keys, audit, sessions, clock, randomness),
         refresh_tokens=RefreshTokens(store, ground.vault, audit, sessions, clock, randomness),
         authentication=ClientAuthentication(store, agents, tries, keys, audit, clock, assertions),

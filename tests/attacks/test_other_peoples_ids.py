@@ -19,13 +19,14 @@ from tests.support.wire import Wire
 from valetkey.model import Actor, Caller, Outcome
 from valetkey.pages.door import Door
 from valetkey.people import Person
+from valetkey.people.passkeys import TABLE as PASSKEYS
 from valetkey.server.changes import Changes
 from valetkey.serving.application import application, endpoints_of, pages_application
+from valetkey.vault.rows import BoundRows
 
 Answer = tuple[int, str]
 EMAIL = "ana@example.com"
 PROBES = [(door, place) for door, places in FOREIGN.items() for place in places]
-_PASSKEY = "INSERT INTO passkeys VALUES ($1, $2, $3, 'localhost', $1, $4, 0, 'Her key', 0, NULL)"
 
 
 @dataclass(slots=True)
@@ -56,24 +57,22 @@ async def _with_everything(stack: AsyncExitStack, here: Town) -> Hers:
     (grant,) = await here.house.grants.of(ana.person.principal)
     await ana.mcp.call("gmail.list_unread", {})
     async with here.house.ground.store.transaction() as tx:
-        values = (here.house.ground.ids.new("pky"), *_key(ana.person), b"")
-        await tx.run(_PASSKEY, *values)
+        passkey, who = here.house.ground.ids.new("pky"), ana.person.principal
+        named = {"id": passkey, "issuer": who.issuer, "subject": who.subject, "credential": passkey}
+        rows = BoundRows(here.house.ground.keys, PASSKEYS)
+        await rows.insert(tx, **named, host="localhost", public_key=b"", count=0, name="Her key", created=0)
     caller = Caller(ana.person.principal, Actor(grant.actor), "ses_of_the_agent")
     request = await here.house.requests.find_or_make(caller, ("gmail.get_message",), Outcome.NOT_GRANTED)
     asked = (await ana.agent.ask(ana.person.name)).json()["request"]
     sessions = await here.house.sessions.of(here.house.ground.store, ana.person.principal)
     calls = [one.id for one in await here.records(ana.person) if one.kind == "call"]
     ana.ids |= {"connection": connection.id, "grant": grant.id, "agent": grant.actor, "call": calls[-1]}
-    ana.ids |= {"session": sessions[0].id, "passkey": values[0], "request": asked}
+    ana.ids |= {"session": sessions[0].id, "passkey": passkey, "request": asked}
     ana.ids |= {"handle": here.house.requests.handle(request), "own request": request.id}
     for at in ("/mcp", "/mcp/flat"):
         ana.mcp.at = at
         ana.ids[f"stream {at}"] = await initialized(ana.mcp)
     return ana
-
-
-def _key(person: Person) -> tuple[str, str]:
-    return person.principal.issuer, person.principal.subject
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,7 @@ async def issuing(store: Store, vault: Vault, ids: Ids, clock: FakeClock) -> Asy
     tokens = Tokens(store, keys, clock, URL, RESOURCE)
     async with Audit(store, vault, ids, clock) as audit:
         codes = Codes(store, keys, audit, sessions, clock, random)
-        identity = Identity(tokens, sessions, Grants(store, audit, ids, clock))
+        identity = Identity(tokens, sessions, Grants(store, keys, audit, ids, clock))
         refresh_tokens = RefreshTokens(store, vault, audit, sessions, clock, random)
         audiences = frozenset({URL, f"{URL}/token"})
         assertions = ClientAssertions(store, Once(clock), clock, audiences)

@@ -221,7 +221,7 @@ async def test_of_many_that_wait_the_oldest_makes_way(front: Front) -> None:
     first = await front.ask(await front.client())
     rows = [(f"old{number}", "{}", now + LASTS - MINUTE + number) for number in range(MOST)]
     async with store.transaction() as tx:
-        await tx.many("INSERT INTO authorizations VALUES ($1, $2, $3)", rows)
+        await tx.many("INSERT INTO authorizations VALUES ($1, $2, $3, '')", rows)
     second = await front.ask(await front.client())
     assert second.status == 200
     assert await front.count("authorizations") == MOST

@@ -152,7 +152,7 @@ async def crowded(front: Front) -> AsyncIterator[Front]:
     rows = [(f"agt_old{number:05}", old + number) for number in range(MOST_UNUSED)]
     async with store.transaction() as tx:
         await tx.run("DELETE FROM agents WHERE kind = 'dynamic'")
-        await tx.many("INSERT INTO agents VALUES ($1, 'old', 'dynamic', '{}', NULL, $2, $2, NULL)", rows)
+        await tx.many("INSERT INTO agents VALUES ($1, 'old', 'dynamic', '{}', NULL, $2, $2, NULL, '')", rows)
     yield front
     async with store.transaction() as tx:
         await tx.run("DELETE FROM agents WHERE kind = 'dynamic'")

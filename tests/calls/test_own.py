@@ -171,7 +171,7 @@ async def test_they_are_recorded_as_any_other_call_and_refused_to_a_suspended_ag
     async with here.client(token) as client:
         await client.call_tool("valetkey.whoami", {})
         async with here.house.ground.store.transaction() as tx:
-            await tx.run("UPDATE agents SET suspended = 1 WHERE name = 'naughty'")
+            await here.house.agents.suspend(tx, await here.house.agents.named(tx, "naughty"))
         assert "[denied]" in text(await client.call_tool("valetkey.whoami", {}))
     calls = [one for one in await here.records(ana) if one.kind == "call"]
     assert [(one.tool, one.outcome) for one in calls] == [

@@ -115,7 +115,7 @@ async def test_a_suspended_agent_is_refused_before_anybody_is_asked(here: Town, 
     actor = here.house.tokens.verified(token).client
     async with here.client(token, here.answering("accept")) as agent:
         async with here.house.ground.store.transaction() as tx:
-            await tx.run("UPDATE agents SET suspended = $1 WHERE id = $2", here.clock.now(), actor)
+            await here.house.agents.suspend(tx, await here.house.agents.find(tx, actor))
         said = await agent.call_tool("gmail.list_unread", {})
     assert "[denied]" in text(said)
     assert here.links == []

@@ -260,7 +260,7 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both]:
     store, ids = await SqliteStore.open(folder / "store.db"), Ids(clock)
     vault = Vault(await unlock(store, ROOT_KEY, ids, clock, secrets.token_bytes))
     async with Audit(store, vault, ids, clock, secrets.token_bytes) as audit:
-        yield Both(store, Grants(store, audit, ids, clock), catalog, clock)
+        yield Both(store, Grants(store, vault.keys, audit, ids, clock), catalog, clock)
     await store.aclose()
 
 

@@ -55,7 +55,7 @@ async def giving(
     store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock, catalog: Catalog
 ) -> AsyncIterator[Giving]:
     async with Audit(store, vault, ids, clock, secrets.token_bytes) as audit:
-        yield Giving(store, Grants(store, audit, ids, clock), catalog, clock)
+        yield Giving(store, Grants(store, vault.keys, audit, ids, clock), catalog, clock)
 
 
 async def test_a_new_agent_starts_with_nothing(giving: Giving) -> None:

@@ -79,7 +79,7 @@ class Ground:
             resource=MCP,
         )
         sessions = Sessions(store, keys, ids, clock, secrets.token_bytes)
-        tokens, grants = Tokens(store, keys, clock, OURS, MCP), Grants(store, self.audit, ids, clock)
+        tokens, grants = Tokens(store, keys, clock, OURS, MCP), Grants(store, keys, self.audit, ids, clock)
         identity = Identity(tokens, sessions, grants, made.trusted)
         return Trusting(self.sandbox, clock, store, made, identity, agents)
 

@@ -33,7 +33,7 @@ async def identity(
     tokens: Tokens, sessions: Sessions, store: SqliteStore, vault: Vault, ids: Ids, clock: FakeClock
 ) -> AsyncIterator[Identity]:
     async with Audit(store, vault, ids, clock, secrets.token_bytes) as audit:
-        yield Identity(tokens, sessions, Grants(store, audit, ids, clock))
+        yield Identity(tokens, sessions, Grants(store, vault.keys, audit, ids, clock))
 
 
 async def _begun(store: SqliteStore, sessions: Sessions, principal: Principal = ANA) -> Session:

@@ -10,7 +10,9 @@ import pytest
 from tests.support.town import OPERATOR, Town, town
 from valetkey.demo.person import PersonWithBrowser
 from valetkey.model import HOUR, SECOND, Principal, Secret
+from valetkey.people.accounts import PEOPLE
 from valetkey.sandbox import CORP_CLIENT
+from valetkey.vault.rows import BoundRows
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 CORP = """
@@ -104,7 +106,10 @@ async def test_nobody_else_sees_what_is_hers(here: Town) -> None:
     assert await mails(here, token(here)) == 2
     ours = await here.person("ana")
     async with here.house.ground.store.transaction() as tx:
-        await tx.run("UPDATE people SET subject = $1 WHERE issuer = 'local'", HER.subject)
+        keys = here.house.ground.keys
+        await BoundRows(keys, PEOPLE).insert(
+            tx, issuer="local", subject=HER.subject, name="namesake", owner=0, created=0
+        )
         actor = await here.house.agents.named(tx, "triage")
         session = await here.house.sessions.start_token(tx, Principal("local", HER.subject), actor.id, HOUR)
     for other in (here.house.tokens.mint(session), token(here, BEN)):

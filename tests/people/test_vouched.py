@@ -26,8 +26,8 @@ def agents(vault: Vault, ids: Ids, clock: FakeClock) -> Agents:
 
 
 @pytest.fixture
-def vouched(store: SqliteStore, agents: Agents, clock: FakeClock) -> Vouched:
-    return Vouched(store, agents, clock)
+def vouched(store: SqliteStore, vault: Vault, agents: Agents, clock: FakeClock) -> Vouched:
+    return Vouched(store, vault.keys, agents, clock)
 
 
 async def test_a_person_is_called_what_they_were_called_last(

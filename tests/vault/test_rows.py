@@ -38,7 +38,8 @@ class Doors:
 
     def __init__(self, store: SqliteStore, vault: Vault) -> None:
         self.store, self.told = store, list[AuditEvent]()
-        self.bound = BoundRows(vault.keys, DOORS, self.told.append)
+        vault.keys.tell = self.told.append
+        self.bound = BoundRows(vault.keys, DOORS)
 
     async def run(self, sql: str, *values: Value) -> None:
         async with self.store.transaction() as tx:
@@ -88,7 +89,7 @@ async def test_no_column_passes_for_the_next(doors: Doors) -> None:
 async def test_a_row_of_another_table_does_not_fit(doors: Doors, vault: Vault) -> None:
     gates = Table("gates", DOORS.key, DOORS.columns)
     await doors.run("CREATE TABLE gates AS SELECT * FROM doors")
-    assert BoundRows(vault.keys, gates, doors.told.append).good(await doors.store.one(gates.select)) is None
+    assert BoundRows(vault.keys, gates).good(await doors.store.one(gates.select)) is None
 
 
 async def test_a_change_of_ours_fits_and_leaves_the_rest_as_it_was(doors: Doors) -> None:

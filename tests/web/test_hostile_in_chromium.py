@@ -1,6 +1,7 @@
 """Pages under attack in a real Chromium with scripts on: names of markup, frames, redirects, other sites."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -61,7 +62,8 @@ async def test_an_agents_name_and_an_accounts_are_only_text(street: Street, page
     ground, rows = street.town.house.ground, street.town.house.connections.rows
     for name in MARKUP:
         async with ground.store.transaction() as tx:
-            await tx.run("UPDATE agents SET name = $1", name)
+            for agent in await street.town.house.agents.all(tx):
+                await street.town.house.agents.describe(tx, replace(agent, name=name))
             await rows.set_account(tx, connection.id, "account", name)
         for path in (street.page(request), "/mine", "/mine/agents", "/mine/waiting"):
             answer = await page.goto(street.town.url + path)

@@ -50,6 +50,7 @@ class Audit:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._commits.run)
+        self._vault.keys.tell = self.leave
         return self
 
     async def __aexit__(self, *exception: object) -> None:

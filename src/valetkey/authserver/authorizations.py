@@ -8,6 +8,8 @@ from valetkey.authserver.asked import Asked
 from valetkey.errors import PageError
 from valetkey.model import MINUTE, Clock, Randomness
 from valetkey.store import Reads, Store, Transaction
+from valetkey.vault import KeyRing
+from valetkey.vault.rows import BoundRows, Table
 
 LASTS = 10 * MINUTE
 MOST = 10_000
@@ -17,21 +19,22 @@ MOST = 10_000
 class Authorizations:
     """Keeps requests until they are answered, for ten minutes."""
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
+    def __init__(self, store: Store, keys: KeyRing, clock: Clock, randomness: Randomness) -> None:
         self._store, self._clock, self._randomness = store, clock, randomness
+        self._bound = BoundRows(keys, _TABLE)
 
     async def keep(self, asked: Asked) -> str:
         """Keep a request and return its id, which nobody can guess."""
         made = base64.urlsafe_b64encode(self._randomness(18)).decode()
         async with self._store.transaction(durable=False) as tx:
-            values = (made, json.dumps(asdict(asked)), self._clock.now() + LASTS)
-            await tx.run("INSERT INTO authorizations VALUES ($1, $2, $3)", *values)
+            text, until = json.dumps(asdict(asked)), self._clock.now() + LASTS
+            await self._bound.insert(tx, id=made, asked=text, until=until)
             await tx.run(_MAKE_ROOM, MOST)
         return made
 
     async def get(self, db: Reads, authorization: str) -> tuple[Asked, int]:
         """Return a request and until when it waits. Raises PageError 410: answered, too late, or unknown."""
-        row = await db.one(_WAITING, authorization, self._clock.now())
+        row = self._bound.good(await db.one(_WAITING, authorization, self._clock.now()))
         if row is None:
             text = "It was answered already, or its ten minutes are over. Begin again where you came from."
             raise PageError(410, "This is no longer open", text)
@@ -48,7 +51,8 @@ class Authorizations:
             await tx.run("DELETE FROM authorizations WHERE until <= $1", self._clock.now())
 
 
-_WAITING = "SELECT asked, until FROM authorizations WHERE id = $1 AND until > $2"
+_TABLE = Table("authorizations", ("id",), ("asked", "until"))
+_WAITING = f"{_TABLE.select} WHERE id = $1 AND until > $2"
 _MAKE_ROOM = """
 DELETE FROM authorizations WHERE id IN (
   SELECT id FROM authorizations ORDER BY until DESC, id LIMIT 1000000 OFFSET $1)"""

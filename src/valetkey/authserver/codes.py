@@ -14,6 +14,7 @@ from valetkey.model import MINUTE, SECOND, Actor, AuditEvent, Clock, Randomness
 from valetkey.people import Session, Sessions
 from valetkey.store import Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
+from valetkey.vault.rows import BoundRows, Table
 
 LASTS = 60 * SECOND
 _REMEMBERED = 10 * MINUTE
@@ -36,12 +37,13 @@ class Codes:
     ) -> None:
         self._store, self._keys, self._audit, self._sessions = store, keys, audit, sessions
         self._clock, self._randomness = clock, randomness
+        self._bound = BoundRows(keys, _TABLE)
 
     async def make(self, tx: Transaction, session: Session, redirect_uri: str, challenge: str) -> str:
         """Return a new code of a client's session. `challenge` is of PKCE's S256 (RFC 7636 section 4.2)."""
         code = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
-        values = (self._digest(code), session.id, redirect_uri, challenge, self._clock.now() + LASTS)
-        await tx.run("INSERT INTO codes VALUES ($1, $2, $3, $4, $5, NULL)", *values)
+        what = {"session": session.id, "redirect_uri": redirect_uri, "challenge": challenge}
+        await self._bound.insert(tx, digest=self._digest(code), **what, until=self._clock.now() + LASTS)
         return code
 
     async def redeem(
@@ -54,14 +56,13 @@ class Codes:
         session of the first (RFC 6749 section 4.1.2): one of the two was a thief.
         """
         async with self._store.transaction() as tx:
-            row = await self._known(tx, code)
+            row, session = await self._known(tx, code)
             if row["used"] is None:
-                self._refuse_other(row, client_id, redirect_uri, verifier, resource)
-                await tx.run("UPDATE codes SET used = $1 WHERE digest = $2", self._clock.now(), row["digest"])
+                self._refuse_other(row, session, client_id, redirect_uri, verifier, resource)
+                await self._bound.change(tx, row["digest"], used=self._clock.now())
             else:
-                await self._end(tx, row["session"])
-        session = await self._sessions.read(row["session"])
-        if session is None:
+                await self._end(tx, session)
+        if row["used"] is not None:
             raise _unknown()
         return session
 
@@ -70,29 +71,36 @@ class Codes:
         async with self._store.transaction() as tx:
             await tx.run("DELETE FROM codes WHERE until <= $1", self._clock.now() - _REMEMBERED)
 
-    async def _end(self, tx: Transaction, session_id: str) -> None:
-        if session := await self._sessions.end(tx, session_id):
-            actor = Actor(session.actor) if session.actor else None
-            facts = {"session": session_id}
-            event = AuditEvent("client.code_reused", "agent", session.principal, actor, facts)
-            await self._audit.append(tx, event)
+    async def _end(self, tx: Transaction, session: Session) -> None:
+        await self._sessions.end(tx, session.id)
+        actor = Actor(session.actor) if session.actor else None
+        facts = {"session": session.id}
+        event = AuditEvent("client.code_reused", "agent", session.principal, actor, facts)
+        await self._audit.append(tx, event)
 
-    async def _known(self, tx: Transaction, code: str) -> Row:
-        row = await tx.one(_CODE, self._digest(code))
-        if row is None:
+    async def _known(self, tx: Transaction, code: str) -> tuple[Row, Session]:
+        row = self._bound.good(await tx.one(_CODE, self._digest(code)))
+        session = await self._sessions.live(tx, row["session"]) if row else None
+        if row is None or session is None:
             raise _unknown()
-        return row
+        return row, session
 
     def _refuse_other(
-        self, row: Row, client_id: str, redirect_uri: str, verifier: str, resource: str | None
+        self,
+        row: Row,
+        session: Session,
+        client_id: str,
+        redirect_uri: str,
+        verifier: str,
+        resource: str | None,
     ) -> None:
-        if row["until"] <= self._clock.now() or row["actor"] != client_id:
+        if row["until"] <= self._clock.now() or session.actor != client_id:
             raise _unknown()
         if row["redirect_uri"] != redirect_uri:
             raise _refused("`redirect_uri` is not the one that the code was sent to")
         if not _fits(verifier, row["challenge"]):
             raise _refused("`code_verifier` does not fit the challenge")
-        if resource not in {None, row["resource"]}:
+        if resource not in {None, session.resource}:
             raise OAuthError("invalid_target", "`resource` is not the one that was allowed")
 
     def _digest(self, code: str) -> str:
@@ -116,6 +124,5 @@ def _refused(description: str) -> OAuthError:
     return OAuthError("invalid_grant", description)
 
 
-_CODE = """
-SELECT c.digest, c.session, c.redirect_uri, c.challenge, c.until, c.used, s.actor, s.resource
-FROM codes c JOIN sessions s ON s.id = c.session WHERE c.digest = $1"""
+_TABLE = Table("codes", ("digest",), ("session", "redirect_uri", "challenge", "until", "used"))
+_CODE = f"{_TABLE.select} WHERE digest = $1"

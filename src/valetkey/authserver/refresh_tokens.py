@@ -13,6 +13,7 @@ from valetkey.model import DAY, SECOND, Actor, AuditEvent, Clock, Randomness
 from valetkey.people import Session, Sessions
 from valetkey.store import Store, Transaction
 from valetkey.vault import Purpose, Vault
+from valetkey.vault.rows import BoundRows, Table
 
 IDLE, AT_MOST = 30 * DAY, 180 * DAY
 """How long a lineage lasts after its last use, and from its beginning."""
@@ -39,6 +40,7 @@ class RefreshTokens:
     ) -> None:
         self._store, self._vault, self._audit, self._sessions = store, vault, audit, sessions
         self._clock, self._randomness = clock, randomness
+        self._bound = BoundRows(vault.keys, _TABLE)
 
     async def first(self, session: Session) -> tuple[Session, str]:
         """Begin the lineage of a session; returns it as it stands from here on, and its first token."""
@@ -54,8 +56,8 @@ class RefreshTokens:
 
     async def is_good(self, token: str) -> bool:
         """Whether a token is the one of its lineage that was not used yet."""
-        sql = "SELECT 1 FROM refresh_tokens WHERE digest = $1 AND used IS NULL"
-        return await self._store.one(sql, self._digest(token)) is not None
+        row = self._bound.good(await self._store.one(_TOKEN, self._digest(token)))
+        return row is not None and row["used"] is None
 
     async def rotate(self, session: Session, token: str) -> tuple[Session, str]:
         """Return the session, which lasts on, and the token that follows this one.
@@ -77,12 +79,15 @@ class RefreshTokens:
     async def _successor(self, tx: Transaction, session: Session, token: str) -> str | None:
         """The token that follows; None where this one was used too long ago."""
         digest, now = self._digest(token), self._clock.now()
-        if await tx.run(_USE, now, digest):
+        row = self._bound.good(await tx.one(_TOKEN, digest))
+        if row is None:
+            return None
+        if row["used"] is None:
+            await self._bound.change(tx, digest, used=now)
             successor = await self._new(tx, session)
             await self._vault.put(tx, _SUCCESSOR, digest, successor, bound=session.id)
             return successor
-        row = await tx.one("SELECT used FROM refresh_tokens WHERE digest = $1", digest)
-        if row is None or now - row["used"] >= OVERLAP:
+        if now - row["used"] >= OVERLAP:
             return None
         return str((await self._vault.open(tx, _SUCCESSOR, digest)).content)
 
@@ -98,7 +103,7 @@ class RefreshTokens:
         random = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
         named = f"{session.id}.{random}"
         token = f"{named}.{self._tag(named)}"
-        await tx.run("INSERT INTO refresh_tokens VALUES ($1, $2, NULL)", self._digest(token), session.id)
+        await self._bound.insert(tx, digest=self._digest(token), session=session.id)
         return token
 
     async def _used(self, tx: Transaction, session: Session) -> Session:
@@ -129,7 +134,8 @@ def refused() -> OAuthError:
     return OAuthError("invalid_grant", "this refresh token is unknown, or good no longer: sign in again")
 
 
-_USE = "UPDATE refresh_tokens SET used = $1 WHERE digest = $2 AND used IS NULL"
+_TABLE = Table("refresh_tokens", ("digest",), ("session", "used"))
+_TOKEN = f"{_TABLE.select} WHERE digest = $1"
 _LATE = """
 SELECT digest FROM refresh_tokens WHERE used <= $1
 UNION SELECT r.digest FROM refresh_tokens r JOIN sessions s ON s.id = r.session

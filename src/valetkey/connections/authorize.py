@@ -11,7 +11,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from valetkey.connections.endpoint import oauth2
-from valetkey.errors import PageError
+from valetkey.errors import IntegrityError, PageError
 from valetkey.manifest import Connector
 from valetkey.model import MINUTE, Clock, Ids, Json, Randomness, Registration
 from valetkey.store import Row, Store
@@ -88,7 +88,8 @@ class Flows:
         """
         state, verifier = self._random(), self._random(48)
         flow = self._ids.new("flw")
-        sealed = {"verifier": verifier, "luggage": dict(luggage), "connector": connector.name}
+        bound_to = {"request": request, "session": session, "registration": client.name}
+        sealed = {"verifier": verifier, "luggage": dict(luggage), "connector": connector.name, **bound_to}
         values = (request, flow, client.name, session, self._digest(state), self._clock.now() + LASTS)
         async with self._store.transaction() as tx:
             last = await tx.one("SELECT id FROM flows WHERE request = $1", request)
@@ -127,6 +128,8 @@ class Flows:
             if not await tx.run("DELETE FROM flows WHERE id = $1", row["id"]):
                 raise PageError(400, "Already used", "This answer of the provider was used already.")
             sealed = (await self._vault.open(tx, _PURPOSE, row["id"])).content
+            if any(sealed[name] != row[name] for name in ("request", "session", "registration")):
+                raise IntegrityError("a flow is not of whom its row says")
             expected = issuers.get(sealed["connector"])
             if expected is not None and iss != expected:
                 raise _refused()

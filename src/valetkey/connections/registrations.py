@@ -32,7 +32,7 @@ class Registrations:
 
     def __init__(self, vault: Vault, audit: Audit, clock: Clock) -> None:
         self._vault, self._audit, self._clock = vault, audit, clock
-        self._bound = BoundRows(vault.keys, _TABLE, audit.leave)
+        self._bound = BoundRows(vault.keys, _TABLE)
 
     async def add(self, tx: Transaction, new: Registration, by: Principal) -> None:
         """Store a registration, its secret sealed. Raises UsageError: the name is taken or unusable."""

@@ -24,7 +24,7 @@ class Rows:
 
     def __init__(self, store: Store, vault: Vault, audit: Audit, clock: Clock) -> None:
         self.store, self._vault, self._audit, self._clock = store, vault, audit, clock
-        self._bound = BoundRows(vault.keys, _TABLE, audit.leave)
+        self._bound = BoundRows(vault.keys, _TABLE)
 
     async def get(self, db: Reads, connection_id: str) -> Connection | None:
         row = self._bound.good(await db.one(f"{_SELECT} WHERE id = $1", connection_id))

@@ -14,14 +14,17 @@ from valetkey.grants.deciding import allowing, hidden
 from valetkey.grants.terms import KEEP, LASTS, USES, Given, Less, More, Terms
 from valetkey.manifest import Tool
 from valetkey.model import Clock, Grant, Ids, Json, Principal
-from valetkey.store import Reads, Store, Transaction
+from valetkey.store import Reads, Row, Store, Transaction
+from valetkey.vault import KeyRing
+from valetkey.vault.rows import BoundRows
 
 
 class Grants:
     """Stores, reads, changes and ends grants."""
 
-    def __init__(self, store: Store, audit: Audit, ids: Ids, clock: Clock) -> None:
+    def __init__(self, store: Store, keys: KeyRing, audit: Audit, ids: Ids, clock: Clock) -> None:
         self._store, self._audit, self._ids, self._clock = store, audit, ids, clock
+        self._bound = BoundRows(keys, rows.TABLE)
 
     async def give(
         self, tx: Transaction, principal: Principal, actor: str, connections: Iterable[str], given: Given
@@ -40,7 +43,7 @@ class Grants:
             uses=given.uses,
             offline=given.offline,
         )
-        await tx.run(rows.INSERT, *rows.values(grant))
+        await self._bound.insert(tx, **rows.values(grant))
         await self._audit.append(tx, rows.event("grant.given", "person", grant))
         return grant
 
@@ -69,32 +72,36 @@ class Grants:
             return None
 
         async def one_call(tx: Transaction) -> bool:
-            return bool(await tx.run(rows.USE, grant.id, self._clock.now()))
+            row = await self._live(tx, grant.id)
+            if row is not None:
+                await self._bound.change(tx, grant.id, used=row["used"] + 1)
+            return row is not None
 
         return one_call
 
     async def of(self, principal: Principal) -> list[Grant]:
         """A principal's live grants, newest first."""
         sql = f"{rows.LIVE} AND issuer = $2 AND subject = $3 ORDER BY id DESC"
-        return [rows.read(row) for row in await self._store.all(sql, *self._who(principal))]
+        return self._read(await self._store.all(sql, *self._who(principal)))
 
     async def get(self, grant_id: str) -> Grant | None:
         """Whosever live grant has this id: for the operator, who may name any."""
-        row = await self._store.one(f"{rows.LIVE} AND id = $2", self._clock.now(), grant_id)
+        row = await self._live(self._store, grant_id)
         return rows.read(row) if row else None
 
     async def of_actor(self, actor: str) -> list[Grant]:
         """The live grants that principals gave an actor, newest first."""
         sql = f"{rows.LIVE} AND actor = $2 ORDER BY id DESC"
-        return [rows.read(row) for row in await self._store.all(sql, self._clock.now(), actor)]
+        return self._read(await self._store.all(sql, self._clock.now(), actor))
 
     async def lives(self, grant_id: str) -> bool:
         """Whether a grant has neither ended nor been revoked or used up."""
-        return await self._store.one(f"{rows.LIVE} AND id = $2", self._clock.now(), grant_id) is not None
+        return await self._live(self._store, grant_id) is not None
 
     async def stands(self, grant_id: str) -> bool:
         """Whether a grant has neither ended nor been revoked, though it may be used up."""
-        return await self._store.one(f"{rows.STANDING} AND id = $2", self._clock.now(), grant_id) is not None
+        row = await self._store.one(f"{rows.STANDING} AND id = $2", self._clock.now(), grant_id)
+        return self._bound.good(row) is not None
 
     async def narrow(
         self,
@@ -163,24 +170,30 @@ class Grants:
             after = change(before)
             if after == before:
                 raise UsageError("that would change nothing in this grant")
-            await tx.run(rows.CHANGE, *rows.terms(after), grant_id)
+            await self._bound.change(tx, grant_id, **rows.terms(after))
             await self._audit.append(tx, rows.event(kind, by, after, facts))
         return after
 
     async def _end(self, tx: Transaction, grant: Grant, by: str, facts: Mapping[str, Json] | None) -> None:
-        await tx.run(rows.REVOKE, self._clock.now(), grant.id)
+        await self._bound.change(tx, grant.id, revoked=self._clock.now())
         await self._audit.append(tx, rows.event("grant.revoked", by, grant, facts))
 
     async def _own(self, tx: Transaction, principal: Principal, grant_id: str) -> Grant:
         mine = f"{rows.STANDING} AND issuer = $2 AND subject = $3 AND id = $4"
-        row = await tx.one(mine, *self._who(principal), grant_id)
+        row = self._bound.good(await tx.one(mine, *self._who(principal), grant_id))
         if row is None:
             raise UsageError("there is no such grant, or it has ended already")
         return rows.read(row)
 
     async def _standing(self, db: Reads, principal: Principal, actor: str) -> list[Grant]:
         sql = f"{rows.STANDING} AND issuer = $2 AND subject = $3 AND actor = $4 ORDER BY id DESC"
-        return [rows.read(row) for row in await db.few(sql, *self._who(principal), actor)]
+        return self._read(await db.few(sql, *self._who(principal), actor))
+
+    async def _live(self, db: Reads, grant_id: str) -> Row | None:
+        return self._bound.good(await db.one(f"{rows.LIVE} AND id = $2", self._clock.now(), grant_id))
+
+    def _read(self, found: Iterable[Row]) -> list[Grant]:
+        return [rows.read(row) for row in self._bound.all_good(found)]
 
     def _who(self, principal: Principal) -> tuple[int, str, str]:
         return self._clock.now(), principal.issuer, principal.subject

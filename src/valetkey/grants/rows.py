@@ -5,18 +5,32 @@ from collections.abc import Iterable, Mapping
 
 from valetkey.model import Actor, AuditEvent, Grant, Json, Principal
 from valetkey.store import Row, Value
+from valetkey.vault.rows import Table
 
 
-def values(grant: Grant) -> tuple[Value, ...]:
-    """A grant's values in the order of INSERT."""
-    who = (grant.principal.issuer, grant.principal.subject, grant.actor)
-    return (grant.id, *who, text(grant.connections), *terms(grant), grant.created)
+def values(grant: Grant) -> dict[str, Value]:
+    """A grant's values by column."""
+    return {
+        "id": grant.id,
+        "issuer": grant.principal.issuer,
+        "subject": grant.principal.subject,
+        "actor": grant.actor,
+        "connections": text(grant.connections),
+        "created": grant.created,
+        **terms(grant),
+    }
 
 
-def terms(grant: Grant) -> tuple[Value, ...]:
-    """What can change in a grant, in the order of CHANGE."""
-    limits = (grant.until, grant.uses, grant.used, int(grant.offline))
-    return (text(grant.tools), text(grant.refused), *limits)
+def terms(grant: Grant) -> dict[str, Value]:
+    """What can change in a grant, by column."""
+    return {
+        "tools": text(grant.tools),
+        "refused": text(grant.refused),
+        "until": grant.until,
+        "uses": grant.uses,
+        "used": grant.used,
+        "offline": int(grant.offline),
+    }
 
 
 def text(names: Iterable[str]) -> str:
@@ -59,20 +73,11 @@ def event(kind: str, by: str, grant: Grant, more: Mapping[str, Json] | None = No
     return AuditEvent(kind, by, grant.principal, Actor(grant.actor), facts)
 
 
-INSERT = """
-INSERT INTO grants
-  (id, issuer, subject, actor, connections, tools, refused, until, uses, used, offline, created)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
-CHANGE = """
-UPDATE grants SET tools = $1, refused = $2, until = $3, uses = $4, used = $5, offline = $6 WHERE id = $7"""
-REVOKE = "UPDATE grants SET revoked = $1 WHERE id = $2"
-USE = """
-UPDATE grants SET used = used + 1
-WHERE id = $1 AND used < uses AND revoked IS NULL AND (until IS NULL OR until > $2)"""
+_WHO = ("issuer", "subject", "actor", "connections")
+_WHAT = ("tools", "refused", "until", "uses", "used", "offline", "created", "revoked")
+TABLE = Table("grants", ("id",), (*_WHO, *_WHAT))
 
-STANDING = """
-SELECT id, issuer, subject, actor, connections, tools, refused, until, uses, used, offline, created
-FROM grants WHERE revoked IS NULL AND (until IS NULL OR until > $1)"""
+STANDING = f"{TABLE.select} WHERE revoked IS NULL AND (until IS NULL OR until > $1)"
 """Neither revoked nor past its end at $1. What it refuses is refused, even if it is used up."""
 LIVE = f"{STANDING} AND (uses IS NULL OR used < uses)"
 """Good for another call."""

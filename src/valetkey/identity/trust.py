@@ -48,7 +48,7 @@ def trust(
 ) -> Trust:
     """Build them. `public_url` is where our pages are, `resource` the MCP endpoint that tokens are for."""
     discovery, secrets = Discovery(egress, clock), ClientSecrets(store, vault, audit)
-    signed, vouched = Signed(discovery, clock), Vouched(store, agents, clock)
+    signed, vouched = Signed(discovery, clock), Vouched(store, vault.keys, agents, clock)
     introspection = Introspection(discovery, secrets, egress, clock)
     id_tokens = IdTokens(signed)
     return Trust(

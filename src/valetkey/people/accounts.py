@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from valetkey.errors import PageError, UsageError
 from valetkey.model import DAY, Clock, Ids, Principal, Randomness
 from valetkey.people.passwords import Passwords
+from valetkey.people.sessions import TABLE as SESSIONS
+from valetkey.people.sessions import end_browsers
 from valetkey.people.tries import Burst, Tries, joined
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
+from valetkey.vault.rows import BoundRows, Table
 
 LOCAL = "local"
 """The issuer key of our own people."""
@@ -49,6 +52,8 @@ class Accounts:
             randomness,
         )
         self._passwords, self._tries = Passwords(randomness), Tries(store, clock)
+        self._people, self._invitations = BoundRows(keys, PEOPLE), BoundRows(keys, _INVITATIONS)
+        self._sessions = BoundRows(keys, SESSIONS)
 
     async def add(self, tx: Transaction, name: str) -> Person:
         """Add a person; the first one is the owner. Raises UsageError: the name is taken or unusable."""
@@ -60,22 +65,23 @@ class Accounts:
             )
         owner = await tx.one("SELECT 1 FROM people WHERE issuer = 'local' LIMIT 1") is None
         person = Person(Principal(LOCAL, self._ids.new("per")), name, owner=owner, joined=False)
-        values = (LOCAL, person.subject, name, None, int(owner), self._clock.now())
-        await tx.run("INSERT INTO people VALUES ($1, $2, $3, $4, $5, $6)", *values)
+        now, subject = self._clock.now(), person.subject
+        await self._people.insert(tx, issuer=LOCAL, subject=subject, name=name, owner=int(owner), created=now)
         return person
 
     async def invite(self, tx: Transaction, person: Person) -> str:
         """Return the secret of a new invitation, good once for seven days; it replaces any other."""
         secret = base64.urlsafe_b64encode(self._randomness(24)).decode()
         await tx.run("DELETE FROM invitations WHERE subject = $1", person.subject)
-        values = (self._digest(secret), person.subject, self._clock.now() + INVITED_FOR)
-        await tx.run("INSERT INTO invitations VALUES ($1, $2, $3, NULL)", *values)
+        until = self._clock.now() + INVITED_FOR
+        await self._invitations.insert(tx, digest=self._digest(secret), subject=person.subject, until=until)
         return secret
 
     async def invited(self, db: Reads, secret: str) -> Person:
         """Return whom an invitation is for. Raises PageError 404: unknown, used or expired."""
         values = (self._digest(secret), self._clock.now())
-        row = await db.one(f"{_OURS} AND subject IN ({_INVITED})", *values)
+        invited = self._invitations.good(await db.one(_INVITED, *values))
+        row = await self._one(db, Principal(LOCAL, invited["subject"])) if invited else None
         if row is None:
             text = "Invitations work once, for seven days. Ask the operator for a new one."
             raise PageError(404, "This invitation is not open", text)
@@ -95,8 +101,7 @@ class Accounts:
         Whoever was signed in before no longer is. Raises PageError 404.
         """
         person = await self.invited(tx, secret)
-        used = "UPDATE invitations SET used = $1 WHERE digest = $2"
-        await tx.run(used, self._clock.now(), self._digest(secret))
+        await self._invitations.change(tx, self._digest(secret), used=self._clock.now())
         await self.set_password(tx, person.principal, None)
         sql = "DELETE FROM passkeys WHERE issuer = $1 AND subject = $2"
         await tx.run(sql, person.principal.issuer, person.subject)
@@ -113,9 +118,8 @@ class Accounts:
 
         It ends every session of theirs in a browser but `keep`, and what they wait for after wrong ones.
         """
-        of_theirs = (principal.issuer, principal.subject)
-        await tx.run("UPDATE people SET password = $1 WHERE issuer = $2 AND subject = $3", stored, *of_theirs)
-        await tx.run(_END_BROWSERS, self._clock.now(), *of_theirs, keep or "")
+        await self._people.change(tx, principal.issuer, principal.subject, password=stored)
+        await end_browsers(tx, self._sessions, principal, self._clock.now(), keep=keep)
         person = await self.get(tx, principal)
         await self._tries.forget(tx, self._signing_in(person.name))
         await self._tries.forget(tx, self._confirming(principal))
@@ -126,7 +130,7 @@ class Accounts:
         Raises PageError 429 after five wrong passwords for one name: the wait doubles from a second
         up to fifteen minutes, and ends with the right password.
         """
-        row = await _typed(self._store, name)
+        row = await self._typed(self._store, name)
         right = await self._is_right(row, password, self._signing_in(name))
         return _person(row) if row and right else None
 
@@ -147,19 +151,19 @@ class Accounts:
 
     async def named(self, db: Reads, name: str) -> Person:
         """Raises UsageError, naming the command that adds one, when there is no such person."""
-        row = await db.one(f"{_OURS} AND name = $1", name)
+        row = await self._called(db, name)
         if row is None:
             raise UsageError(f"there is no person named `{name}`; `valetkey people add {name}` adds one")
         return _person(row)
 
     async def known_as(self, db: Reads, name: str) -> Person | None:
         """Return who signs in by a name, as somebody typed it."""
-        row = await _typed(db, name)
+        row = await self._typed(db, name)
         return _person(row) if row else None
 
     async def owner(self, db: Reads) -> Person | None:
         """Return the owner of this server, who is the first person there was."""
-        row = await db.one(f"{_OURS} AND owner = 1")
+        row = self._people.good(await db.one(f"{_OURS} AND owner = 1"))
         return _person(row) if row else None
 
     async def newcomer(self, db: Reads) -> Person | None:
@@ -185,7 +189,7 @@ class Accounts:
         return await db.one(_ANYBODY) is not None
 
     async def all(self, db: Reads) -> list[Person]:
-        return [_person(row) for row in await db.all(f"{_PEOPLE} ORDER BY name")]
+        return [_person(row) for row in self._people.all_good(await db.all(f"{_PEOPLE} ORDER BY name"))]
 
     async def failed_to_sign_in(self, tx: Transaction, name: str) -> Burst | None:
         """Count a wrong password for a name; returns the burst it is part of when that is to be reported."""
@@ -215,7 +219,15 @@ class Accounts:
 
     async def _one(self, db: Reads, principal: Principal) -> Row | None:
         sql = f"{_PEOPLE} WHERE issuer = $1 AND subject = $2"
-        return await db.one(sql, principal.issuer, principal.subject)
+        return self._people.good(await db.one(sql, principal.issuer, principal.subject))
+
+    async def _called(self, db: Reads, name: str) -> Row | None:
+        return self._people.good(await db.one(f"{_OURS} AND name = $1", name))
+
+    async def _typed(self, db: Reads, name: str) -> Row | None:
+        """Whose name somebody typed; what cannot be a name is nobody's, and no database sees it."""
+        plain = name[:63].lower()
+        return await self._called(db, plain) if _NAME.fullmatch(plain) else None
 
     async def _is_right(self, row: Row | None, password: str, about: str) -> bool:
         """Try a password. Raises PageError 429, without trying it, when it has been tried too often."""
@@ -227,12 +239,6 @@ class Accounts:
         async with self._store.transaction() as tx:
             await self._tries.forget(tx, about)
         return True
-
-
-async def _typed(db: Reads, name: str) -> Row | None:
-    """The row of a name that somebody typed; what cannot be a name is nobody's, and no database sees it."""
-    plain = name[:63].lower()
-    return await db.one(f"{_OURS} AND name = $1", plain) if _NAME.fullmatch(plain) else None
 
 
 def valid_name(text: str) -> str:
@@ -247,15 +253,14 @@ def _person(row: Row) -> Person:
     return Person(principal, row["name"], owner=bool(row["owner"]), joined=joined, has_password=has_password)
 
 
-_PEOPLE = """
-SELECT issuer, subject, name, owner, password, EXISTS (
+PEOPLE = Table("people", ("issuer", "subject"), ("name", "password", "owner", "created"))
+_INVITATIONS = Table("invitations", ("digest",), ("subject", "until", "used"))
+_PEOPLE = f"""
+SELECT {PEOPLE.reads}, EXISTS (
   SELECT 1 FROM passkeys WHERE passkeys.issuer = people.issuer AND passkeys.subject = people.subject
-) AS has_passkey FROM people"""
+) AS has_passkey FROM people"""  # noqa: S608 - names of columns
 _OURS = f"{_PEOPLE} WHERE issuer = 'local'"
 _ANYBODY = """
 SELECT 1 FROM people WHERE issuer = 'local' AND password IS NOT NULL
 UNION ALL SELECT 1 FROM passkeys WHERE issuer = 'local' LIMIT 1"""
-_INVITED = "SELECT subject FROM invitations WHERE digest = $1 AND until > $2 AND used IS NULL"
-_END_BROWSERS = """
-UPDATE sessions SET ended = $1
-WHERE issuer = $2 AND subject = $3 AND kind = 'browser' AND ended IS NULL AND id <> $4"""
+_INVITED = f"{_INVITATIONS.select} WHERE digest = $1 AND until > $2 AND used IS NULL"

@@ -11,6 +11,7 @@ from valetkey.errors import UsageError
 from valetkey.model import HOUR, Clock, Ids, Json, Randomness
 from valetkey.store import Reads, Row, Transaction
 from valetkey.vault import KeyRing, Purpose
+from valetkey.vault.rows import BoundRows, Table
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -47,6 +48,7 @@ class Agents:
 
     def __init__(self, keys: KeyRing, ids: Ids, clock: Clock, randomness: Randomness) -> None:
         self._keys, self._ids, self._clock, self._randomness = keys, ids, clock, randomness
+        self._bound = BoundRows(keys, _TABLE)
 
     async def named(self, tx: Transaction, name: str) -> Agent:
         """Return the operator's agent of a name, made where there is none. Raises UsageError: no name."""
@@ -54,7 +56,7 @@ class Agents:
             raise UsageError(
                 f"`{name}` cannot be an agent's name: use a-z, 0-9, dot, dash, underscore (63 at most)"
             )
-        row = await tx.one(f"{_AGENTS} WHERE name = $1 AND kind = 'named'", name)
+        row = self._bound.good(await tx.one(f"{_AGENTS} WHERE name = $1 AND kind = 'named'", name))
         return _agent(row) if row else await self.add(tx, self._ids.new("agt"), name, Kind.NAMED)
 
     async def add(
@@ -69,24 +71,27 @@ class Agents:
         """Keep a new agent and return it."""
         now = self._clock.now()
         agent = Agent(agent_id, name, None, kind, metadata or {}, secret, now, now)
-        values = (agent.id, name, kind, json.dumps(dict(agent.metadata)), secret, now, now)
-        await tx.run("INSERT INTO agents VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)", *values)
+        said = json.dumps(dict(agent.metadata))
+        await self._bound.insert(
+            tx, id=agent.id, name=name, kind=kind, metadata=said, secret=secret, created=now, used=now
+        )
         return agent
 
     async def get(self, db: Reads, agent_id: str) -> Agent | None:
-        row = await db.one(f"{_AGENTS} WHERE id = $1", agent_id)
+        row = self._bound.good(await db.one(f"{_AGENTS} WHERE id = $1", agent_id))
         return _agent(row) if row else None
 
     async def find(self, db: Reads, name_or_id: str) -> Agent:
         """Return an agent by its id, or the operator's by its name. Raises UsageError when there is none."""
-        row = await db.one(f"{_AGENTS} WHERE name = $1 AND kind = 'named'", name_or_id)
+        row = self._bound.good(await db.one(f"{_AGENTS} WHERE name = $1 AND kind = 'named'", name_or_id))
         found = _agent(row) if row else await self.get(db, name_or_id)
         if found is None:
             raise UsageError(f"there is no agent `{name_or_id}`; `valetkey agents list` shows them all")
         return found
 
     async def all(self, db: Reads) -> list[Agent]:
-        return [_agent(row) for row in await db.all(f"{_AGENTS} ORDER BY name, id")]
+        rows = await db.all(f"{_AGENTS} ORDER BY name, id")
+        return [_agent(row) for row in self._bound.all_good(rows)]
 
     def secret_digest(self, secret: str) -> str:
         """How a client's secret is kept: of 256 random bits, so that no slow hash is needed."""
@@ -106,11 +111,11 @@ class Agents:
 
     async def suspend(self, tx: Transaction, agent: Agent) -> None:
         """Stop an agent; everything it has stays and does nothing."""
-        await tx.run("UPDATE agents SET suspended = $1 WHERE id = $2", self._clock.now(), agent.id)
+        await self._bound.change(tx, agent.id, suspended=self._clock.now())
 
     async def resume(self, tx: Transaction, agent: Agent) -> None:
         """Let a suspended agent go on."""
-        await tx.run("UPDATE agents SET suspended = NULL WHERE id = $1", agent.id)
+        await self._bound.change(tx, agent.id, suspended=None)
 
     async def forget(self, tx: Transaction, agent: Agent) -> None:
         """Take an agent away. What it was given has to be ended first."""
@@ -120,8 +125,8 @@ class Agents:
         """Keep a client that is known by its document, or what this says now. A suspended one stays so."""
         if await self.get(tx, client.id) is None:
             await self.add(tx, client.id, client.name, client.kind, client.metadata)
-        sql = "UPDATE agents SET name = $1, metadata = $2 WHERE id = $3"
-        await tx.run(sql, client.name, json.dumps(dict(client.metadata)), client.id)
+        said = json.dumps(dict(client.metadata))
+        await self._bound.change(tx, client.id, name=client.name, metadata=said)
 
     async def seen(self, tx: Transaction, agent: Agent) -> None:
         """Remember, to the hour, that an agent was here just now."""
@@ -132,8 +137,7 @@ class Agents:
         self, tx: Transaction, agent: Agent, how: Mapping[str, Json], secret: str | None
     ) -> None:
         kept = {name: value for name, value in agent.metadata.items() if name != "jwks"}
-        sql = "UPDATE agents SET metadata = $1, secret = $2 WHERE id = $3"
-        await tx.run(sql, json.dumps({**kept, **how}), secret, agent.id)
+        await self._bound.change(tx, agent.id, metadata=json.dumps({**kept, **how}), secret=secret)
 
 
 def _agent(row: Row) -> Agent:
@@ -143,4 +147,6 @@ def _agent(row: Row) -> Agent:
     )
 
 
-_AGENTS = "SELECT id, name, kind, metadata, secret, created, used, suspended FROM agents"
+_COLUMNS = ("name", "kind", "metadata", "secret", "created", "suspended")
+_TABLE = Table("agents", ("id",), _COLUMNS, beside=("used",))
+_AGENTS = _TABLE.select

@@ -38,6 +38,7 @@ from valetkey.model import AuditEvent, Clock, Ids, Principal, Randomness
 from valetkey.people.challenges import LASTS, Challenges
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing
+from valetkey.vault.rows import BoundRows, Table
 
 _MOST = 20
 """How many passkeys a person may have."""
@@ -80,6 +81,7 @@ class Passkeys:
         self._store, self._ids, self._clock = store, ids, clock
         self._origin, self.host = public_url, urlsplit(public_url).hostname or ""
         self._challenges = Challenges(keys, clock, randomness)
+        self._bound = BoundRows(keys, TABLE)
 
     @property
     def possible(self) -> bool:
@@ -97,7 +99,8 @@ class Passkeys:
     async def all(self, db: Reads, principal: Principal) -> list[Passkey]:
         """Return a person's passkeys, those for other hosts too, oldest first."""
         sql = f"{_PASSKEYS} WHERE issuer = $1 AND subject = $2 ORDER BY created, id"
-        return [_passkey(row) for row in await db.all(sql, principal.issuer, principal.subject)]
+        rows = await db.all(sql, principal.issuer, principal.subject)
+        return [_passkey(row) for row in self._bound.all_good(rows)]
 
     def asked(self, *about: str) -> str:
         """Return the options for `navigator.credentials.get` of whoever comes: they need give no name."""
@@ -137,10 +140,21 @@ class Passkeys:
         new = await self._made(tx, made, about)
         called = " ".join(str(clean(name)).split())[:_LONGEST_NAME] or "A passkey"
         passkey = Passkey(self._ids.new("pky"), principal, self.host, called, self._clock.now(), None)
-        who = (passkey.id, principal.issuer, principal.subject, self.host)
-        key = (bytes_to_base64url(new.credential_id), new.credential_public_key, new.sign_count)
-        if not await tx.run(_INSERT, *who, *key, called, passkey.created):
+        credential = bytes_to_base64url(new.credential_id)
+        if await tx.one("SELECT 1 FROM passkeys WHERE credential = $1", credential):
             raise NotAccepted("This passkey is here already.")
+        await self._bound.insert(
+            tx,
+            id=passkey.id,
+            issuer=principal.issuer,
+            subject=principal.subject,
+            host=self.host,
+            credential=credential,
+            public_key=new.credential_public_key,
+            count=new.sign_count,
+            name=called,
+            created=passkey.created,
+        )
         return passkey
 
     async def use(self, signed: str, *about: str, principal: Principal | None = None) -> Passkey:
@@ -191,7 +205,8 @@ class Passkeys:
             challenge = _challenge(credential.response.client_data_json)
         await self._use_up(tx, challenge, _USE, *about)
         known = bytes_to_base64url(credential.raw_id)  # not its `id`, which may be any text
-        row = await tx.one(f"{_PASSKEYS} WHERE credential = $1 AND host = $2", known, self.host)
+        found = await tx.one(f"{_PASSKEYS} WHERE credential = $1 AND host = $2", known, self.host)
+        row = self._bound.good(found)
         if row is None or not _is_theirs(row, credential.response.user_handle, principal):
             raise NotAccepted(_UNKNOWN)
         with _refused():
@@ -206,8 +221,7 @@ class Passkeys:
             )
         if not _counts_on(row["count"], checked.new_sign_count):
             raise NotAccepted(_COPIED, copied=_passkey(row))
-        sql = "UPDATE passkeys SET count = $1, used = $2 WHERE id = $3"
-        await tx.run(sql, checked.new_sign_count, self._clock.now(), row["id"])
+        await self._bound.change(tx, row["id"], count=checked.new_sign_count, used=self._clock.now())
         return _passkey(row)
 
     async def _use_up(self, tx: Transaction, challenge: bytes, *about: str) -> None:
@@ -274,8 +288,7 @@ _COPIED = (
     "This passkey seems to exist twice: it was used elsewhere since it was last used here. "
     "Use another way to sign in, and remove this one."
 )
-_PASSKEYS = "SELECT id, issuer, subject, host, public_key, count, name, created, used FROM passkeys"
+_COLUMNS = ("issuer", "subject", "host", "credential", "public_key", "count", "name", "created")
+TABLE = Table("passkeys", ("id",), _COLUMNS, beside=("used",))
+_PASSKEYS = TABLE.select
 _PASSWORD = "SELECT 1 FROM people WHERE issuer = $1 AND subject = $2 AND password IS NOT NULL"  # noqa: S105 - no password
-_INSERT = """
-INSERT INTO passkeys (id, issuer, subject, host, credential, public_key, count, name, created)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (credential) DO NOTHING"""

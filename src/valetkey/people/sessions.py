@@ -8,10 +8,11 @@ from typing import Any
 from valetkey.model import DAY, MINUTE, Clock, Ids, Principal, Randomness
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import KeyRing, Purpose
+from valetkey.vault.rows import BoundRows, Table
 
 BROWSER_LASTS = 7 * DAY
 TOKEN_LASTS, TOKEN_AT_MOST = 60 * MINUTE, 30 * DAY
-_MOST_BROWSERS = 50
+MOST_BROWSERS = 50
 SCOPE = "mcp"
 """The scope with which a token calls tools, and nothing else."""
 
@@ -44,7 +45,15 @@ class Session:
 class Sessions:
     """Starts, reads and ends sessions."""
 
-    def __init__(self, store: Store, keys: KeyRing, ids: Ids, clock: Clock, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: KeyRing,
+        ids: Ids,
+        clock: Clock,
+        randomness: Randomness,
+        most_browsers: int = MOST_BROWSERS,
+    ) -> None:
         self._store, self._keys, self._ids, self._clock, self._randomness = (
             store,
             keys,
@@ -52,6 +61,7 @@ class Sessions:
             clock,
             randomness,
         )
+        self._bound, self._most = BoundRows(keys, TABLE), most_browsers
 
     async def start_token(self, tx: Transaction, principal: Principal, actor: str, lasts: int) -> Session:
         """Start the session of a token that the operator mints. `lasts` is in milliseconds."""
@@ -67,7 +77,7 @@ class Sessions:
         secret = base64.urlsafe_b64encode(self._randomness(32)).decode().rstrip("=")
         session = self._new("browser", principal, None, BROWSER_LASTS, label=label)
         await self._start(tx, session, self._digest(secret))
-        await tx.run(_END_OLDEST, self._clock.now(), principal.issuer, principal.subject, _MOST_BROWSERS)
+        await end_browsers(tx, self._bound, principal, self._clock.now(), newest=self._most)
         return session, secret
 
     async def start_client(
@@ -110,37 +120,38 @@ class Sessions:
 
     async def live(self, db: Reads, session_id: str) -> Session | None:
         """Return what `read` does, as a transaction sees it."""
-        return self._live(await db.one(f"{_SESSIONS} WHERE id = $1 AND kind <> 'browser'", session_id))
+        return self._live(await db.one(f"{_SELECT} WHERE id = $1 AND kind <> 'browser'", session_id))
 
     async def extend(self, tx: Transaction, session: Session, until: int) -> Session:
         """Let a session last until `until`, and return it so."""
-        await tx.run("UPDATE sessions SET until = $1 WHERE id = $2", until, session.id)
+        await self._bound.change(tx, session.id, until=until)
         return replace(session, until=until)
 
     async def of_cookie(self, secret: str) -> Session | None:
         """Return the live session of a browser's cookie."""
-        return self._live(await self._store.one(f"{_SESSIONS} WHERE digest = $1", self._digest(secret)))
+        return self._live(await self._store.one(f"{_SELECT} WHERE digest = $1", self._digest(secret)))
 
     async def all(self, db: Reads, kind: str) -> list[Session]:
         """Return the live sessions of one kind, newest first."""
-        rows = await db.all(f"{_SESSIONS} WHERE kind = $1 ORDER BY created DESC", kind)
+        rows = await db.all(f"{_SELECT} WHERE kind = $1 ORDER BY created DESC", kind)
         return [session for row in rows if (session := self._live(row))]
 
     async def of_actor(self, db: Reads, actor: str) -> list[Session]:
         """Return an agent's live sessions, whoever they are for, newest first."""
-        rows = await db.all(f"{_SESSIONS} WHERE actor = $1 ORDER BY created DESC", actor)
+        rows = await db.all(f"{_SELECT} WHERE actor = $1 ORDER BY created DESC", actor)
         return [session for row in rows if (session := self._live(row))]
 
     async def of(self, db: Reads, principal: Principal) -> list[Session]:
         """Return a principal's live sessions of every kind, newest first."""
-        sql = f"{_SESSIONS} WHERE issuer = $1 AND subject = $2 ORDER BY created DESC, id DESC"
+        sql = f"{_SELECT} WHERE issuer = $1 AND subject = $2 ORDER BY created DESC, id DESC"
         rows = await db.all(sql, principal.issuer, principal.subject)
         return [session for row in rows if (session := self._live(row))]
 
     async def end(self, tx: Transaction, session_id: str) -> Session | None:
         """End a session for good, with all that were got in exchange for it; None when it was not live."""
-        session = self._live(await tx.one(f"{_SESSIONS} WHERE id = $1", session_id))
-        await tx.run(_END, self._clock.now(), session_id)
+        session = self._live(await tx.one(f"{_SELECT} WHERE id = $1", session_id))
+        for row in self._bound.all_good(await tx.all(_WITH_DESCENDANTS, session_id)):
+            await self._bound.change(tx, row["id"], ended=self._clock.now())
         return session
 
     async def forget_exchanged(self) -> None:
@@ -154,14 +165,28 @@ class Sessions:
         return Session(self._ids.new("ses"), kind, principal, actor, now, now + lasts, **more)
 
     async def _start(self, tx: Transaction, session: Session, digest: str | None = None) -> Session:
-        who = (session.principal.issuer, session.principal.subject, session.actor)
-        may = (json.dumps(session.chain), " ".join(session.scopes), session.resource)
-        ends = (session.parent, session.under, session.label, int(session.away))
-        lasts = (session.created, session.until)
-        await tx.run(_INSERT, session.id, session.kind, digest, *who, *may, *ends, *lasts)
+        await self._bound.insert(
+            tx,
+            id=session.id,
+            kind=session.kind,
+            digest=digest,
+            issuer=session.principal.issuer,
+            subject=session.principal.subject,
+            actor=session.actor,
+            chain=json.dumps(session.chain),
+            scopes=" ".join(session.scopes),
+            resource=session.resource,
+            parent=session.parent,
+            under=session.under,
+            label=session.label,
+            away=int(session.away),
+            created=session.created,
+            until=session.until,
+        )
         return session
 
-    def _live(self, row: Row | None) -> Session | None:
+    def _live(self, found: Row | None) -> Session | None:
+        row = self._bound.good(found)
         if row is None or row["ended"] is not None or row["until"] <= self._clock.now():
             return None
         return Session(
@@ -184,23 +209,31 @@ class Sessions:
         return self._keys.server(Purpose.PAGE).digest(f"session {secret}")
 
 
-_SESSIONS = """
-SELECT id, kind, issuer, subject, actor, chain, scopes, resource, parent, under, label, away, created, until,
-  ended
-FROM sessions"""
-_INSERT = """
-INSERT INTO sessions
-  (id, kind, digest, issuer, subject, actor, chain, scopes, resource, parent, under, label, away, created,
-   until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
-_END_OLDEST = """
-UPDATE sessions SET ended = $1
-WHERE ended IS NULL AND kind = 'browser' AND issuer = $2 AND subject = $3 AND id NOT IN (
-  SELECT id FROM sessions WHERE ended IS NULL AND kind = 'browser' AND issuer = $2 AND subject = $3
-  ORDER BY created DESC, id DESC LIMIT $4)"""
-_END = """
+async def end_browsers(
+    tx: Transaction,
+    bound: BoundRows,
+    principal: Principal,
+    now: int,
+    *,
+    keep: str | None = None,
+    newest: int = 0,
+) -> None:
+    """End a principal's sessions in browsers but `keep` and so many `newest`. `bound`: rows of TABLE."""
+    rows = await tx.all(_BROWSERS, principal.issuer, principal.subject, keep or "")
+    for row in bound.all_good(rows)[newest:]:
+        await bound.change(tx, row["id"], ended=now)
+
+
+_WHO = ("kind", "digest", "issuer", "subject", "actor", "chain")
+_WHAT = ("scopes", "resource", "parent", "under", "label", "away", "created", "until", "ended")
+TABLE = Table("sessions", ("id",), (*_WHO, *_WHAT))
+_SELECT = TABLE.select
+_BROWSERS = f"""
+{_SELECT} WHERE issuer = $1 AND subject = $2 AND kind = 'browser' AND ended IS NULL AND id <> $3
+ORDER BY created DESC, id DESC"""
+_WITH_DESCENDANTS = f"""
 WITH RECURSIVE ending (id) AS (
-  SELECT id FROM sessions WHERE id = $2
+  SELECT id FROM sessions WHERE id = $1
   UNION SELECT sessions.id FROM sessions JOIN ending ON sessions.parent = ending.id
 )
-UPDATE sessions SET ended = $1 WHERE ended IS NULL AND id IN (SELECT id FROM ending)"""
+{_SELECT} WHERE ended IS NULL AND id IN (SELECT id FROM ending)"""  # noqa: S608 - names of columns

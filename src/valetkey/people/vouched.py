@@ -5,8 +5,11 @@ A name is for showing alone: nobody is ever found, or taken for somebody else, b
 
 from valetkey.manifest.clean import clean
 from valetkey.model import Clock, Principal
+from valetkey.people.accounts import PEOPLE
 from valetkey.people.agents import Agents, Kind
-from valetkey.store import Store
+from valetkey.store import Store, Transaction
+from valetkey.vault import KeyRing
+from valetkey.vault.rows import BoundRows
 
 _LONGEST_NAME = 80
 
@@ -14,17 +17,17 @@ _LONGEST_NAME = 80
 class Vouched:
     """Keeps the rows."""
 
-    def __init__(self, store: Store, agents: Agents, clock: Clock) -> None:
+    def __init__(self, store: Store, keys: KeyRing, agents: Agents, clock: Clock) -> None:
         self._store, self._agents, self._clock = store, agents, clock
+        self._people = BoundRows(keys, PEOPLE)
 
     async def met(self, principal: Principal, name: str | None) -> None:
         """Remember a person who came themselves, under the name they have now."""
         shown = shown_name(principal, name)
         async with self._store.transaction() as tx:
-            await tx.run(_PERSON, principal.issuer, principal.subject, shown, self._clock.now())
-            if name:
-                sql = "UPDATE people SET name = $1 WHERE issuer = $2 AND subject = $3"
-                await tx.run(sql, shown, principal.issuer, principal.subject)
+            if await self._added(tx, principal, shown) or not name:
+                return
+            await self._people.change(tx, principal.issuer, principal.subject, name=shown)
 
     async def seen(self, principal: Principal, name: str | None, actor: str, client: str) -> None:
         """Remember the person and the client of a token, where this is the first one of theirs."""
@@ -32,10 +35,17 @@ class Vouched:
         if row and row["person"] and row["agent"]:
             return
         async with self._store.transaction() as tx:
-            shown, now = shown_name(principal, name), self._clock.now()
-            await tx.run(_PERSON, principal.issuer, principal.subject, shown, now)
+            await self._added(tx, principal, shown_name(principal, name))
             if await self._agents.get(tx, actor) is None:
                 await self._agents.add(tx, actor, _clean(client) or actor, Kind.FOREIGN)
+
+    async def _added(self, tx: Transaction, principal: Principal, shown: str) -> bool:
+        """Add a person who is not there; whether they were not."""
+        if await tx.one(_THERE, principal.issuer, principal.subject):
+            return False
+        who = {"issuer": principal.issuer, "subject": principal.subject, "name": shown}
+        await self._people.insert(tx, **who, owner=0, created=self._clock.now())
+        return True
 
 
 def shown_name(principal: Principal, name: str | None) -> str:
@@ -47,9 +57,7 @@ def _clean(text: str) -> str:
     return " ".join(str(clean(text)).split())[:_LONGEST_NAME]
 
 
-_PERSON = """
-INSERT INTO people (issuer, subject, name, password, owner, created) VALUES ($1, $2, $3, NULL, 0, $4)
-ON CONFLICT (issuer, subject) DO NOTHING"""
+_THERE = "SELECT 1 FROM people WHERE issuer = $1 AND subject = $2"
 _KNOWN = """
 SELECT (SELECT 1 FROM people WHERE issuer = $1 AND subject = $2) AS person,
        (SELECT 1 FROM agents WHERE id = $3) AS agent"""

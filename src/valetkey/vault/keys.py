@@ -5,6 +5,8 @@ One table of server keys for all purposes, shared by every process on a store.
 
 import hashlib
 import hmac
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from valetkey.errors import IntegrityError, KeyFileError
-from valetkey.model import Clock, Ids, Randomness
+from valetkey.model import AuditEvent, Clock, Ids, Randomness
 from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault.seal import Place, Sealed, decrypt, encrypt, open_sealed, seal
 
+_log = logging.getLogger(__name__)
 NEW_SEALED = """
 INSERT INTO sealed (purpose, id, version, bound, kek, dek, content) VALUES ($1, $2, $3, $4, $5, $6, $7)"""
 PUT_SEALED = f"""{NEW_SEALED}
@@ -82,6 +85,8 @@ class KeyRing:
     def __init__(self, store_id: str, active: str, keks: dict[str, bytes], randomness: Randomness) -> None:
         self.store_id, self._active, self._keks, self._randomness = store_id, active, keks, randomness
         self._server: list[ServerKey] = []
+        self.tell: Callable[[AuditEvent], object] = _log_alone
+        """Told of rows that do not fit their MACs: the audit, once it is open."""
 
     @property
     def active(self) -> str:
@@ -141,6 +146,10 @@ class KeyRing:
         await tx.run(PUT_SEALED, *values)
         await tx.run(_NEW_SERVER_KEY, key.kid, purpose, clock.now())
         return key
+
+
+def _log_alone(event: AuditEvent) -> None:
+    _log.critical("a row does not fit what it says: %s", dict(event.core))
 
 
 _SERVER_KEYS = """

@@ -6,7 +6,7 @@ back as it once was fits still; the audit knows better (`audit.standing`). Which
 
 import hmac
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from valetkey.errors import IntegrityError
@@ -14,32 +14,41 @@ from valetkey.model import AuditEvent, Json, Principal
 from valetkey.store import Row, Transaction, Value
 from valetkey.vault.keys import KeyRing, Purpose, ServerKey
 
-Tell = Callable[[AuditEvent], None]
-"""Told, once for each row and process, of one that does not fit: it reads as if it were not there."""
-
 _MOST_TOLD = 10_000
+"""How many rows that do not fit one process tells of, each once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose rows are bound. `key` names a row; `columns`, with the key's, are what it says."""
+    """A table whose rows are bound. `key` names a row; `columns`, with the key's, are what it says.
+
+    `beside` is read with them, and can be changed by whoever can write the store: it carries nothing.
+    """
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> str:
+        """What `BoundRows` needs of a row, for a query of the room's own."""
+        return ", ".join((*self.key, *self.columns, *self.beside, "mac"))
 
     @property
     def select(self) -> str:
-        """Reads all that `BoundRows` needs of its rows; the room adds which."""
-        return f"SELECT {', '.join((*self.key, *self.columns))}, mac FROM {self.name}"  # noqa: S608 - a room's constants
+        """Reads whole rows; the room adds which."""
+        return f"SELECT {self.reads} FROM {self.name}"  # noqa: S608 - a room's constants
 
 
 class BoundRows:
-    """Writes the rows of one table with their MACs, and tells those that fit from those that do not."""
+    """Writes the rows of one table with their MACs, and tells those that fit from those that do not.
 
-    def __init__(self, keys: KeyRing, table: Table, tell: Tell) -> None:
-        self._keys, self._table, self._tell = keys, table, tell
-        self._told = set[str]()
+    One that does not reads as if it were not there, and the key ring's `tell` is told of it.
+    """
+
+    def __init__(self, keys: KeyRing, table: Table) -> None:
+        self._keys, self._table, self._told = keys, table, set[str]()
         self._columns = (*table.key, *table.columns)
         self._which = " AND ".join(f"{name} = ${n}" for n, name in enumerate(table.key, 1))
 
@@ -94,7 +103,7 @@ class BoundRows:
         self._told.add(about)
         record = [str(row[name])[:100] for name in self._table.key]
         facts: dict[str, Json] = {"table": self._table.name, "record": record}
-        self._tell(AuditEvent("integrity", "system", _principal(row), None, facts))
+        self._keys.tell(AuditEvent("integrity", "system", _principal(row), None, facts))
 
 
 def _digest(key: ServerKey, said: bytes) -> bytes:

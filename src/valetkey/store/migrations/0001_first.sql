@@ -40,6 +40,7 @@ CREATE TABLE people (
   password  TEXT,
   owner     BIGINT NOT NULL,
   created   BIGINT NOT NULL,
+  mac       TEXT NOT NULL,
   PRIMARY KEY (issuer, subject)
 );
 CREATE UNIQUE INDEX people_of_ours ON people (name) WHERE issuer = 'local';
@@ -55,7 +56,8 @@ CREATE TABLE passkeys (
   count       BIGINT NOT NULL,
   name        TEXT NOT NULL,
   created     BIGINT NOT NULL,
-  used        BIGINT
+  used        BIGINT,
+  mac         TEXT NOT NULL
 );
 CREATE INDEX passkeys_of_principal ON passkeys (issuer, subject);
 
@@ -63,7 +65,8 @@ CREATE TABLE invitations (
   digest   TEXT PRIMARY KEY,
   subject  TEXT NOT NULL,
   until    BIGINT NOT NULL,
-  used     BIGINT
+  used     BIGINT,
+  mac      TEXT NOT NULL
 );
 
 -- OAuth clients, which is what agents are. `named`: by the operator; `dynamic`: by RFC 7591; `document`: its
@@ -76,7 +79,8 @@ CREATE TABLE agents (
   secret     TEXT,
   created    BIGINT NOT NULL,
   used       BIGINT NOT NULL,
-  suspended  BIGINT
+  suspended  BIGINT,
+  mac        TEXT NOT NULL
 );
 CREATE UNIQUE INDEX agents_named ON agents (name) WHERE kind = 'named';
 
@@ -99,7 +103,8 @@ CREATE TABLE sessions (
   away       BIGINT NOT NULL,
   created    BIGINT NOT NULL,
   until      BIGINT NOT NULL,
-  ended      BIGINT
+  ended      BIGINT,
+  mac        TEXT NOT NULL
 );
 CREATE INDEX sessions_of_principal ON sessions (issuer, subject);
 CREATE INDEX sessions_of_parent ON sessions (parent);
@@ -110,7 +115,8 @@ CREATE INDEX sessions_of_actor ON sessions (actor);
 CREATE TABLE refresh_tokens (
   digest   TEXT PRIMARY KEY,
   session  TEXT NOT NULL REFERENCES sessions (id),
-  used     BIGINT
+  used     BIGINT,
+  mac      TEXT NOT NULL
 );
 CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session);
 
@@ -125,7 +131,8 @@ CREATE TABLE seen (
 CREATE TABLE authorizations (
   id     TEXT PRIMARY KEY,
   asked  TEXT NOT NULL,
-  until  BIGINT NOT NULL
+  until  BIGINT NOT NULL,
+  mac    TEXT NOT NULL
 );
 CREATE INDEX authorizations_by_end ON authorizations (until);
 
@@ -137,7 +144,8 @@ CREATE TABLE codes (
   redirect_uri  TEXT NOT NULL,
   challenge     TEXT NOT NULL,
   until         BIGINT NOT NULL,
-  used          BIGINT
+  used          BIGINT,
+  mac           TEXT NOT NULL
 );
 
 -- Tries at a secret since the last right one, so that guessing is slow; and the wrong ones of late (`wrong`,
@@ -213,7 +221,8 @@ CREATE TABLE grants (
   used         BIGINT NOT NULL,
   offline      BIGINT NOT NULL,
   created      BIGINT NOT NULL,
-  revoked      BIGINT
+  revoked      BIGINT,
+  mac          TEXT NOT NULL
 );
 CREATE INDEX grants_of_principal ON grants (issuer, subject, actor);
 CREATE INDEX grants_by_end ON grants (until);
