@@ -17,8 +17,6 @@ from valetkey.web.cards import Cards, Sheet
 from valetkey.web.groups import Group
 from valetkey.web.own import Own, OwnPages, nothing
 
-_SAME = ""
-
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
@@ -57,13 +55,8 @@ class Granted:
         if not allowed & form.all("keep"):
             text = "Then nothing would be left. Revoke it instead, below."
             return await self._page(own, group, sheet, _Wrong(less=text, status=422))
-        less = Less(
-            without=frozenset(allowed - form.all("keep")),
-            lasts=LASTS.get(form.one("lasts")),
-            present=form.one("away") != "yes",
-        )
         try:
-            await self._grants.narrow(own.principal, own.id(), less)
+            await self._grants.narrow(own.principal, own.id(), _less(form, allowed))
         except UsageError:
             wrong = _Wrong(less="That takes nothing away. Untick something first.", status=422)
             return await self._page(own, group, sheet, wrong)
@@ -74,23 +67,19 @@ class Granted:
         if wrong := await self._proof.wrong(own.session, form, own.id()):
             return await self._page(own, group, sheet, _Wrong(proof=wrong.text, status=wrong.status))
         offered = {tool.name for tool in self._others(sheet)}
-        lasts, uses = form.one("lasts"), form.one("uses")
-        more = More(
-            tools=frozenset(offered & form.all("tool")),
-            lasts=LASTS.get(lasts, KEEP) if lasts != _SAME else KEEP,
-            uses=USES.get(uses, KEEP) if uses != _SAME else KEEP,
-            offline=form.one("away") == "yes",
-        )
         try:
-            await self._grants.extend(own.principal, own.id(), more)
+            await self._grants.extend(own.principal, own.id(), _more(form, offered))
         except UsageError:
-            wrong_more = _Wrong(more="That is no more than it has. Choose something first.", status=422)
-            return await self._page(own, group, sheet, wrong_more)
+            text = "That is no more than it has. Choose something first."
+            return await self._page(own, group, sheet, _Wrong(more=text, status=422))
         return own.visit.see(f"/mine/agents#{own.id()}")
 
     async def _revoke(self, own: Own, form: Form) -> Response:
         group, _ = await self._found(own)
-        await self._grants.revoke(own.principal, own.id())
+        try:
+            await self._grants.revoke(own.principal, own.id())
+        except UsageError:  # it ended just now
+            raise nothing() from None
         text = "It is refused from its next call on. Your account stays connected."
         return own.done(f"{group.name} may no longer do this", text, "/mine/agents")
 
@@ -125,6 +114,18 @@ class Granted:
             wrong=wrong,
             ways=await self._proof.ways(own.session, grant.id),
         )
+
+
+def _less(form: Form, allowed: set[str]) -> Less:
+    """What a form takes away of the tools that are allowed. A span it does not offer is none."""
+    without, lasts = frozenset(allowed - form.all("keep")), LASTS.get(form.one("lasts"))
+    return Less(without, lasts, present=form.one("away") != "yes")
+
+
+def _more(form: Form, offered: set[str]) -> More:
+    """What a form adds of the tools that are offered. What it does not offer stays as it is."""
+    lasts, uses = LASTS.get(form.one("lasts"), KEEP), USES.get(form.one("uses"), KEEP)
+    return More(frozenset(offered & form.all("tool")), lasts, uses, form.one("away") == "yes")
 
 
 def _is_less(lasts: int | None, until: int | None, now: int) -> bool:
