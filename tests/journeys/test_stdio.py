@@ -15,6 +15,7 @@ from tests.support.desk import (
     VALETKEY,
     Desk,
     approve,
+    code_on,
     desk,
     free_port,
     is_shown,
@@ -74,7 +75,7 @@ async def test_a_person_whose_server_stops_under_them_goes_on_at_the_next(here: 
         async with here.client() as holder:
             link = link_of(await holder.call_tool(*UNREAD))
             await owner.open(link)
-            await owner.submit(password=PASSWORD)
+            await owner.submit(password=PASSWORD, code=code_on(owner))
         await until(lambda: is_shown(link), seconds=5)
         await owner.submit(
             password=PASSWORD, decision="allow"
