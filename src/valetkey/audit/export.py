@@ -102,6 +102,7 @@ class _Reading:
             checkpoints=int(signed),
             unsigned=0 if signed else walk.head.seq,
             records=0,
+            rows=0,
             signed_by={kid: public.hex() for kid, public in self._keys.items()},
             findings=tuple(walk.findings),
         )

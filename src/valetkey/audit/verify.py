@@ -1,7 +1,7 @@
 """Verifying a store: the chain from its first event, and all that has to agree with it.
 
-Look-up columns, personal parts, checkpoints, the head outside the store, and the sealed records whose
-receipts the chain holds. An exported chain is checked by `export`.
+Look-up columns, personal parts, checkpoints, the head outside the store, the sealed records whose receipts
+the chain holds, and the rows that it says something of. An exported chain is checked by `export`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from valetkey.audit.checkpoint import contradiction, of_row
 from valetkey.audit.head import Head, public_keys, read_head, unsigned, untrusted
 from valetkey.audit.personal import JOIN_PERSONAL, PERSONAL, part_of
 from valetkey.audit.receipts import Receipts
+from valetkey.audit.standing import Standing
 from valetkey.audit.walk import Verification, Walk
 from valetkey.errors import IntegrityError
 from valetkey.model import Json
@@ -42,6 +43,7 @@ async def verify(
     if anchor is not None:
         await checking.known(anchor)
     await checking.sealed_records()
+    await checking.rows()
     return checking.result()
 
 
@@ -51,7 +53,7 @@ class _Checking:
     def __init__(self, db: Reads, keys: KeyRing, progress: Progress) -> None:
         self._db, self._keys, self._vault, self._progress = db, keys, Vault(keys), progress
         self._public = public_keys(keys)
-        self._walk, self._receipts = Walk(keys.store_id), Receipts()
+        self._walk, self._receipts, self._standing = Walk(keys.store_id), Receipts(), Standing()
         self._seen: Json = 0  # where the next batch starts: what is stored as a number may be none
         self._checkpoints, self._signed = 0, 0
 
@@ -79,6 +81,7 @@ class _Checking:
             self._walk.find(row["seq"], "a look-up column does not say what the event says")
         self._legs(row, core)
         self._receipts.take(self._walk.head.seq, core)
+        self._standing.take(self._walk.head.seq, core)
         self._personal(row, core)
 
     def _legs(self, row: Row, core: Mapping[str, Json]) -> None:
@@ -149,6 +152,14 @@ class _Checking:
             for seq, text in self._receipts.differences(purpose, ids, rows):
                 self._walk.find(seq, text)
 
+    async def rows(self) -> None:
+        """Compare rows that carry authority with what was recorded of them, each as of the same moment."""
+        for table, ids in self._standing.batches():
+            rows = await self._db.all(self._standing.query(table, ids), *ids)
+            await self._walk_to(rows[0]["last"], 0)
+            for seq, text in self._standing.differences(table, ids, rows):
+                self._walk.find(seq, text)
+
     def result(self) -> Verification:
         walk = self._walk
         return Verification(
@@ -159,6 +170,7 @@ class _Checking:
             checkpoints=self._checkpoints,
             unsigned=max(walk.head.seq - self._signed, 0),
             records=len(self._receipts),
+            rows=len(self._standing),
             signed_by={kid: public.hex() for kid, public in self._public.items()},
             findings=tuple(walk.findings),
         )

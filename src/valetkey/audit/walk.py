@@ -28,7 +28,8 @@ class Verification:
     """What a verification saw. `withheld` personal parts were forgotten or left out, which is no fault.
 
     `unsigned` events came after the last checkpoint; `records` are sealed records whose receipts were
-    compared; `signed_by` are the ids and public keys (hex) under which the checkpoints were checked.
+    compared, `rows` other rows of which the chain says something; `signed_by` are the ids and public keys
+    (hex) under which the checkpoints were checked.
     """
 
     store: str
@@ -38,6 +39,7 @@ class Verification:
     checkpoints: int
     unsigned: int
     records: int
+    rows: int
     signed_by: Mapping[str, str]
     findings: tuple[Finding, ...]
 
@@ -55,6 +57,7 @@ class Verification:
             "checkpoints": self.checkpoints,
             "unsigned": self.unsigned,
             "records": self.records,
+            "rows": self.rows,
             "signed_by": dict(self.signed_by),
             "findings": [{"seq": finding.seq, "text": finding.text} for finding in self.findings],
         }

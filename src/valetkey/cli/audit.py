@@ -234,6 +234,7 @@ def _sentences(result: "Verification") -> list[str]:
     verdict = "The record is whole." if result.ok else f"THE RECORD IS NOT WHOLE: {len(for_each)} findings."
     counts = (
         f"{result.events} events, {result.checkpoints} signed heads, {result.unsigned} events since, "
-        f"{result.records} sealed records compared, {result.withheld} personal parts withheld."
+        f"{result.records} sealed records and {result.rows} rows compared, "
+        f"{result.withheld} personal parts withheld."
     )
     return [*for_each, verdict, counts, f"head {result.head}", *signed]
