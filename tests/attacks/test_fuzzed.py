@@ -39,7 +39,9 @@ from valetkey.vault.seal import Sealed
 
 ISSUER = "https://strict.example/strict"
 TOKENS = [
-    b'{"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "r"}',
+    b'{"access_token": "'
+    + b"a" * 200
+    + b'", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "r"}',
     b'{"ok": true, "authed_user": {"access_token": "xoxp-1", "scope": "a,b", "expires_in": "43200"}}',
     b'{"error": "invalid_grant", "error_description": "gone", "error_uri": "https://a.example"}',
     b'{"ok": false, "error": "token_revoked"}',
