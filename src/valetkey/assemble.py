@@ -273,7 +273,8 @@ def _answers(
     store, audit, tries = ground.store, ground.audit, Tries(ground.store, ground.clock)
     trips = Trips(store, ground.catalog, ground.egress, audit, connections, requests, parts)
     pasted = PastedSecrets(store, ground.keys, audit, connections.pasting, tries)
-    return Answers(store, connections, grants, requests, parts, trips, pasted)
+    most = ground.settings.limits.connections
+    return Answers(store, connections, grants, requests, parts, trips, pasted, most)
 
 
 def _connections(ground: Ground) -> Connections:

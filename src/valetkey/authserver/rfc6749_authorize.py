@@ -163,6 +163,8 @@ class AuthorizeEndpoint:
         live = await self._sessions.of(tx, principal)
         for session in [one for one in live if one.kind == "client"][self._most :]:
             await self._sessions.end(tx, session.id)
+            actor, facts = Actor(session.actor or ""), {"session": session.id, "kind": session.kind}
+            await self._audit.append(tx, AuditEvent("session.ended", "system", principal, actor, facts))
 
     async def _declined(self, hearing: _Hearing) -> Response:
         async with self._store.transaction() as tx:

@@ -43,6 +43,11 @@ class Rows:
         rows = await self.store.all(sql, principal.issuer, principal.subject, state)
         return self._connections(rows)
 
+    async def count(self, principal: Principal) -> int:
+        """How many connections a principal has, those that are being made too."""
+        row = await self.store.one(_COUNT, principal.issuer, principal.subject)
+        return int(row["n"]) if row else 0
+
     async def unconfirmed(self, since: int) -> list[Connection]:
         """Return everybody's connections that nobody has confirmed since a time."""
         sql = f"{_SELECT} WHERE state IN ($1, $2) AND changed < $3"
@@ -165,6 +170,7 @@ def _connection(row: Row) -> Connection:
 _COLUMNS = ("issuer", "subject", "connector", "registration", "state", "reason", "token_set", "scopes")
 _TABLE = Table("connections", ("id",), (*_COLUMNS, "account", "created", "changed"))
 _SELECT = _TABLE.select
+_COUNT = "SELECT COUNT(*) AS n FROM connections WHERE issuer = $1 AND subject = $2 AND state <> 'revoked'"
 _SIBLINGS = f"""
 {_SELECT} WHERE registration = $1 AND id != $2 AND state IN ('confirming', 'connected')
   AND (account = $3 OR (issuer = $4 AND subject = $5 AND (account IS NULL OR $3 = '')))"""

@@ -78,18 +78,21 @@ class Answers:
         parts: Parts,
         trips: Trips,
         pasted: PastedSecrets,
+        most: int,
     ) -> None:
         self._store, self._connections, self._grants, self._requests = store, connections, grants, requests
-        self._parts, self._trips, self._pasted = parts, trips, pasted
+        self._parts, self._trips, self._pasted, self._most = parts, trips, pasted, most
 
     async def approve(self, request: AccessRequest, browser: Session, choice: Choice) -> Next:
         """Give what lacks no more than that, keep what was pasted, and set out for the rest.
 
-        Raises PageError 400: a choice the page did not offer; 409: answered already; 503: the operator
-        has to do something first; NotTaken: a secret is no good. Then nothing has changed.
+        Raises PageError 400: a choice the page did not offer; 409: answered already, or more connections
+        than anybody may have; 503: the operator has to do something first; NotTaken: a secret is no good.
+        Then nothing has changed.
         """
         request.refuse_late()
         ticked = await self._ticked(request, choice)
+        await self._refuse_many(request, [one.part for one in ticked if not one.at_hand])
         for one in ticked:
             if one.trip:
                 await self._trips.client(one.part, one.tools)
@@ -106,6 +109,13 @@ class Answers:
         if pasted or not trips:
             return Next(confirm=bool(pasted))
         return Next(await self._trips.begin(request, browser, trips))
+
+    async def _refuse_many(self, request: AccessRequest, parts: Sequence[Part]) -> None:
+        """Whatever renews a connection is let through."""
+        new = sum(part.about is None for part in parts)
+        if new and await self._connections.rows.count(request.principal) + new > self._most:
+            text = f"Nobody has more than {self._most} connections. Disconnect one on your own page first."
+            raise PageError(409, "Too many connections", text)
 
     async def decline(self, request: AccessRequest) -> None:
         """Raises PageError 409 when it was answered already."""
