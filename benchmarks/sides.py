@@ -82,7 +82,7 @@ def pin(pid: int, core: int) -> None:
 def _free_port() -> int:
     """A port that no outgoing connection takes before the server does: those begin at 32768."""
     while True:
-        port = random.randint(20_000, 32_000)
+        port = random.randint(20_000, 32_000)  # noqa: S311 - it is no secret
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
