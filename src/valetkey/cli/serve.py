@@ -53,7 +53,10 @@ def serve(
     listeners = _listen_now(chosen, host, port)
     if listeners:
         port = listeners[0].getsockname()[1]
-    run(partial(_serve, chosen, listeners, (host, port), reached(chosen, host, port)))
+    with ExitStack() as open_listeners:
+        for one in listeners:
+            open_listeners.enter_context(one)
+        run(partial(_serve, chosen, listeners, (host, port), reached(chosen, host, port)))
 
 
 def _listen_now(chosen: "Settings", host: str, port: int) -> list[socket]:
@@ -74,10 +77,11 @@ async def _serve(chosen: "Settings", listeners: list[socket], address: tuple[str
     from valetkey.serving import listen_in_turn, refuse_second
     from valetkey.serving import serve as serve_house
 
-    async with opened(chosen, public_url=url) as house:
-        await refuse_second(house)
-        with ExitStack() as stack:
-            mine = [stack.enter_context(one) for one in listeners or await listen_in_turn(house, *address)]
+    with ExitStack() as stack:
+        mine = [stack.enter_context(one) for one in listeners]  # let go of, too, where no house opens
+        async with opened(chosen, public_url=url) as house:
+            await refuse_second(house)
+            mine = mine or [stack.enter_context(one) for one in await listen_in_turn(house, *address)]
             lines = [_where(house, mine[0]), *_overrides(house), *await _welcome(house)]
             await serve_house(house, mine, lambda: say("\n".join(lines)))
 
