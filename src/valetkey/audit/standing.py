@@ -65,6 +65,8 @@ class Standing:
                 self._say(seq, "agents", actor, {"suspended": None})
             case ("agent.removed", _):  # it may come again, and is another then
                 self._last["agents"].pop(str(actor), None)
+            case ("person.removed", _):
+                self._last["people"].pop(str((core.get("principal") or [None, None])[1]), None)
             case ("agent.stopped", {"sessions": list(sessions)}):
                 for session in sessions:
                     self._say(seq, "sessions", str(session), {"ended": _SOME})

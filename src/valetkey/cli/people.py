@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from valetkey.cli.house import act, in_house
+from valetkey.cli.house import act, by_whom, in_house
 from valetkey.cli.output import AsJson, listed, say, tell, text
-from valetkey.model import Json
+from valetkey.errors import UsageError
+from valetkey.model import ConnectionState, Json
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
@@ -63,6 +64,43 @@ def invite(
     _hand_out(in_house(inviting), name)
 
 
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Somebody who was added before.")],
+) -> None:
+    """Take a person away, with everything that was theirs.
+
+    Their sign-ins, tokens and grants end at once, and their accounts are
+    disconnected, at the providers, too. What was recorded stays. Somebody added
+    later under the same name is somebody else, and begins with nothing. The
+    owner cannot be removed.
+
+    Example:
+      valetkey people remove ana
+    """
+
+    async def removing(house: "House") -> None:
+        store, person = house.ground.store, await _not_owner(house, name)
+        principal, revocation = person.principal, house.connections.revocation
+        async with store.transaction() as tx:  # nobody can sign in, or act for them, from here on
+            for session in await house.sessions.of(tx, principal):
+                await house.sessions.end(tx, session.id)
+                ended = act("session.ended", principal, session.actor, session=session.id)
+                await house.ground.audit.append(tx, ended)
+            await house.requests.withdraw_from(tx, principal)
+            await house.accounts.remove(tx, person)
+            await house.ground.audit.append(tx, act("person.removed", principal))
+        for grant in await house.grants.of(principal):
+            await house.grants.revoke(principal, grant.id, by="operator", facts=by_whom())
+        for connection in await house.connections.rows.of(principal):
+            if connection.state is not ConnectionState.REVOKED:
+                told = await revocation.revoke(connection, "operator", by_whom())
+                tell(f"{connection.connector}: {told.told}")
+
+    in_house(removing)
+    tell("They are gone, with what was theirs; what was recorded stays.")
+
+
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
     """Show everybody, and whether they have joined.
@@ -80,6 +118,13 @@ def list_(*, as_json: AsJson = False) -> None:
     columns = {"name": text, "role": text, "state": text}
     empty = "There is nobody yet: `valetkey people add NAME` adds a person."
     listed(in_house(reading), columns, as_json=as_json, empty=empty)
+
+
+async def _not_owner(house: "House", name: str) -> "Person":
+    person = await house.accounts.named(house.ground.store, name)
+    if person.owner:
+        raise UsageError(f"`{name}` is the owner of this server, who cannot be removed")
+    return person
 
 
 async def new_person(house: "House", tx: "Transaction", name: str) -> str:

@@ -179,6 +179,10 @@ class Requests:
         """Close what an agent that is taken away has asked: nobody can answer it any more."""
         await tx.run(_WITHDRAW, actor)
 
+    async def withdraw_from(self, tx: Transaction, principal: Principal) -> None:
+        """Close what was asked of a person who is taken away."""
+        await tx.run(_WITHDRAW_FROM, principal.issuer, principal.subject)
+
     async def any_open(self) -> bool:
         """Whether anybody has a link to answer now."""
         sql = "SELECT 1 AS open FROM access_requests WHERE state = 'open' AND until > $1 LIMIT 1"
@@ -321,6 +325,8 @@ _OPEN_NEED = "issuer = $1 AND subject = $2 AND actor = $3 AND need = $4 AND stat
 _EXPIRE = """
 UPDATE access_requests SET state = 'expired'
 WHERE state = 'open' AND until <= $1 AND issuer = $2 AND subject = $3"""
+_WITHDRAW_FROM = """
+UPDATE access_requests SET state = 'expired' WHERE issuer = $1 AND subject = $2 AND state = 'open'"""
 _WITHDRAW = "UPDATE access_requests SET state = 'expired' WHERE state = 'open' AND actor = $1"
 _INSERT = """
 INSERT INTO access_requests

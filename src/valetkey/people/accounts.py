@@ -142,6 +142,13 @@ class Accounts:
         row = await self._one(self._store, principal)
         return await self._is_right(row, password, self._confirming(principal))
 
+    async def remove(self, tx: Transaction, person: Person) -> None:
+        """Forget a person and every way in which they could show that they are it."""
+        who = (person.principal.issuer, person.subject)
+        await tx.run("DELETE FROM passkeys WHERE issuer = $1 AND subject = $2", *who)
+        await tx.run("DELETE FROM invitations WHERE subject = $1", person.subject)
+        await tx.run("DELETE FROM people WHERE issuer = $1 AND subject = $2", *who)
+
     async def get(self, db: Reads, principal: Principal) -> Person:
         """Raises UsageError when there is no such person."""
         row = await self._one(db, principal)
