@@ -89,7 +89,11 @@ async def _serve(chosen: "Settings", listeners: list[socket], address: tuple[str
 async def _welcome(house: "House") -> list[str]:
     """What to do next; where there is nobody yet, the owner is added first."""
     registered = await house.connections.registrations.all(house.ground.store)
-    return await _owner(house) + ([] if registered else [_REGISTER]) + [_MINT]
+    return (
+        await _owner(house)
+        + ([] if registered else [_REGISTER])
+        + [_ATTACH.format(url=house.ground.public_url)]
+    )
 
 
 def _where(house: "House", listener: socket) -> str:
@@ -133,6 +137,7 @@ async def _to_join(house: "House", owner: "Person") -> str:
 _REGISTER = """
 No client at a provider yet. Next:
   valetkey registrations add google --client-id …"""
-_MINT = """
-To attach an agent:
-  valetkey tokens mint --principal NAME --actor NAME"""
+_ATTACH = """
+To attach an agent whose client signs in by itself, such as Claude Code:
+  claude mcp add --transport http valetkey {url}/mcp
+Others: `valetkey clients`, or a token by `valetkey tokens mint`."""
