@@ -171,10 +171,13 @@ class PostgresStore:
 
 
 async def _undone(connection: "Connection", begun: asyncpg.transaction.Transaction) -> None:
-    """Roll back, where there is still somebody to tell."""
-    if not connection.is_closed() and connection.is_in_transaction():
+    """Roll back; a connection on which that cannot be said is hung up, and the pool makes another."""
+    try:
         with _told():
-            await begun.rollback()
+            if not connection.is_closed() and connection.is_in_transaction():
+                await begun.rollback()
+    except StoreError:
+        connection.terminate()
 
 
 @contextmanager
