@@ -8,6 +8,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Half as many again as there are cores: a test often waits for a process, a browser or a deadline.
+WORKERS := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 + 1) / 2 )))
+
 .PHONY: help demo test test-all check-tests lint format bench truth schema clients lock wheel clean
 
 help: ## List these commands
@@ -28,7 +31,7 @@ test-all: ## The tests on each Python from 3.11 that is installed here
 	done
 
 check-tests: $(READY)
-	$(BIN)/python -m pytest -n logical
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(READY) ## ruff and mypy, without the tests
 	$(BIN)/ruff check

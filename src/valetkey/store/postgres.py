@@ -185,7 +185,7 @@ def _told() -> Iterator[None]:
     """Turn PostgreSQL's errors into sentences for the operator; programming errors pass unchanged."""
     try:
         yield
-    except (OSError, asyncpg.InterfaceError) as error:  # which TimeoutError is
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:  # or TimeoutError
         raise StoreError(
             f"the database cannot be reached ({type(error).__name__}); nothing was written"
         ) from None
