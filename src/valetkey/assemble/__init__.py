@@ -30,7 +30,7 @@ from valetkey.connections import Connections
 from valetkey.grants import Grants
 from valetkey.identity import Identity, Tokens
 from valetkey.identity.tokens import PATH
-from valetkey.identity.trust import Trust, trust
+from valetkey.identity.trust import Trust
 from valetkey.jobs import Jobs
 from valetkey.model import Clock, Randomness
 from valetkey.needs import Answers, Needs, Parts, Reading, Requests
