@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 # Half as many again as there are cores: a test often waits for a process, a browser or a deadline.
 WORKERS := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 
-.PHONY: help demo test test-all check-tests lint format bench truth schema clients lock wheel clean
+.PHONY: help demo test test-all check-tests lint format bench soak truth schema clients lock wheel clean
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -44,6 +44,9 @@ format: $(READY) ## Let ruff lay out the code and fix what it can
 
 bench: $(READY) ## What one call costs, beside the floor it stands on
 	$(BIN)/python -m benchmarks
+
+soak: $(READY) ## The tests of what must survive, at full scale: hours, not minutes
+	VALETKEY_SCALE=full $(BIN)/python -m pytest -m reliability -n $(WORKERS) --dist worksteal --durations 20
 
 truth: $(READY) ## A hundred thousand calls by everybody on four servers: was each answer the right one?
 	$(BIN)/python -m benchmarks.truth
