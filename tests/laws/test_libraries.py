@@ -10,10 +10,12 @@ from tests.laws.source import ROOT, SRC, Module, product
 
 LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "aiohttp": ("the one way out", ("egress/*",)),
+    "aiosmtplib": ("mail goes out through the one way out", ("egress/*",)),
     "aiosqlite": ("SQL is written against the Store protocol; one file knows SQLite", ("store/sqlite.py",)),
     "anyio": ("task groups, time limits and locks are how anything here waits", ("*",)),
     "asyncpg": ("PostgreSQL, for many machines: an extra", ("store/postgres.py",)),
     "authlib": ("the OAuth client's requests; what needs a store is ours", ("connections/*",)),
+    "boto3": ("a root key in AWS KMS: an extra", ("vault/sources/aws_kms.py",)),
     "cryptography": (
         "keys and ciphers in the vault; password hashes beside the people; the sandbox signs ID tokens",
         ("vault/*", "people/*", "sandbox/*"),
@@ -22,6 +24,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "the demo plays a person's browser, which is not us; what we send ourselves goes through egress",
         ("demo/*",),
     ),
+    "hvac": ("a root key in Vault or OpenBao Transit: an extra", ("vault/sources/transit.py",)),
     "jinja2": (
         "pages are rendered in one place, with escaping on; the sandbox has its own",
         ("pages/*", "sandbox/*"),
@@ -36,16 +39,19 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "a tool's arguments and results are checked against its schema",
         ("manifest/*", "calls/*"),
     ),
+    "keyring": ("a root key in the desktop's keyring: an extra", ("vault/sources/os_keyring.py",)),
     "mcp": (
         "the protocol stays at the edges: our server, its authentication, upstreams, the demo's client",
         ("server/*", "identity/*", "calls/upstream.py", "demo/*", "sandbox/*"),
     ),
     "mcp_types": ("the protocol's messages, as for `mcp`", ("server/*", "demo/*")),
     "platformdirs": ("where the home is by default", ("settings/*",)),
+    "prometheus_client": ("metrics, in the form Prometheus reads", ("serving/*",)),
     "pydantic": (
         "what comes from outside as text becomes a checked value at once",
         ("settings/*", "manifest/*", "api/*"),
     ),
+    "pythonjsonlogger": ("log lines as JSON", ("serving/*", "cli/*")),
     "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
     "starlette": (
         "HTTP in",
