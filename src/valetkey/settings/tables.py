@@ -8,6 +8,13 @@ from pydantic import Field, field_validator
 from valetkey.model import Effect
 from valetkey.settings.issuers import IssuerKey, IssuerSettings, refuse_twins
 from valetkey.settings.limits import LimitsSettings
+from valetkey.settings.notify import (
+    LogsSettings,
+    NotifySettings,
+    OperatorSettings,
+    SmtpSettings,
+    WebhookSettings,
+)
 from valetkey.settings.values import (
     Authority,
     LoopbackOrigin,
@@ -51,6 +58,8 @@ class Settings(Table):
     public_url: PublicUrl | None = None
     store: StoreUrl | None = Field(default=None, repr=False)  # may hold a password
     allowed_hosts: tuple[Authority, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
+    traceable: bool = True
     callback_port: int = Field(8917, ge=1, le=65535)
     manifests: tuple[Path, ...] = ()
     allow_hooks: tuple[Path, ...] = ()
@@ -60,6 +69,9 @@ class Settings(Table):
     limits: LimitsSettings = LimitsSettings()
     endpoints: dict[Name, EndpointSettings] = Field(default_factory=dict)
     issuers: dict[IssuerKey, IssuerSettings] = Field(default_factory=dict)
+    operator: OperatorSettings = OperatorSettings()
+    notify: NotifySettings = NotifySettings()
+    logs: LogsSettings = LogsSettings()
 
     _no_twins = field_validator("issuers")(refuse_twins)
 
@@ -81,4 +93,9 @@ TABLES: tuple[type[Table], ...] = (
     LimitsSettings,
     EndpointSettings,
     IssuerSettings,
+    OperatorSettings,
+    NotifySettings,
+    SmtpSettings,
+    WebhookSettings,
+    LogsSettings,
 )

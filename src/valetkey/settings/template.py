@@ -11,6 +11,13 @@ TEMPLATE = """\
 # Names under which requests may arrive, besides public_url's own.
 # allowed_hosts = ["valetkey.internal:8080"]
 
+# Where reverse proxies are, besides this machine: their sockets are many people's, and
+# `limits.sockets_per_address` is not for them.
+# trusted_proxies = ["127.0.0.0/8", "::1/128", "10.0.0.5/32"]
+
+# No other process of this account may look into the server's memory: Linux only.
+# traceable = false
+
 # A PostgreSQL database instead of the embedded store, for servers on several machines:
 # pip install 'valetkey[postgres]', and the same key file on each of them.
 # store = "postgresql://valetkey:password@db.internal/valetkey"
@@ -55,6 +62,8 @@ TEMPLATE = """\
 # connections = 100
 # browsers = 50
 # clients = 200
+# sockets = 4096
+# sockets_per_address = 100
 
 # Issuers other than this server whose access tokens count here, and where people may sign in.
 # `valetkey issuers check NAME` says what was found there; a client's secret is never in this file:
@@ -72,4 +81,28 @@ TEMPLATE = """\
 # scopes = ["openid", "profile"]
 # [issuers.corp.introspection]
 # client_id = "valetkey"
+
+# Who is told before something breaks. People give an address of their own on their page; the
+# mail server's password is sealed by `valetkey notify password --stdin`, and never stands here.
+# [notify]
+# operator = "ops@example.com"
+# [notify.smtp]
+# host = "smtp.example.com"
+# port = 587
+# security = "starttls"
+# username = "valetkey"
+# sender = "valetkey@example.com"
+# [notify.webhook]
+# url = "https://hooks.example.com/valetkey"
+# people = false
+
+# The operator's own port: /metrics, /healthz and /readyz with their reasons. Not for the internet.
+# [operator]
+# listen = "127.0.0.1:9917"
+# drain = 0
+
+# What is written to stderr: "text" or "json", from which level on.
+# [logs]
+# format = "text"
+# level = "info"
 """
