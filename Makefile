@@ -59,11 +59,17 @@ clients: $(READY) ## Write docs/reference/clients.md anew from its data
 	$(BIN)/python -m valetkey.clients > $(VENV)/clients.md
 	mv $(VENV)/clients.md docs/reference/clients.md
 
-lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: ## Write requirements.lock, and the image's parts of it, anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	  --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --upgrade --group dev --output-file requirements.lock pyproject.toml
+	sed -n 's/ \\$$//; /==/p' requirements.lock > deploy/pins
+	$(LOCK) --constraints deploy/pins --group build --output-file deploy/build.lock
+	$(LOCK) --constraints deploy/pins --extra aws --extra openbao --extra postgres \
+	  --output-file deploy/requirements.lock pyproject.toml
+	rm deploy/pins
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
