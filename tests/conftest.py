@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import httpx2
 import hypothesis
 import pytest
 
-from tests.laws.source import ROOT, figures
+from tests.laws.source import figures
 from tests.support import chromium, untested
+from tests.support.catalogs import cached
 from tests.support.clock import FakeClock
 from tests.support.keys import ROOT_KEY
 from valetkey.manifest import Catalog
@@ -72,24 +73,10 @@ def what_never_changes_is_read_once() -> Iterator[None]:
     Hundreds of houses and clients are opened in one process here, where an operator opens one.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Catalog, "load", _cached(Catalog.load))
+        patch.setattr(Catalog, "load", cached(Catalog.load))
         contexts = cache(httpx2.create_ssl_context)
         patch.setattr("httpx2._transports.default.create_ssl_context", contexts, raising=False)
         yield
-
-
-def _cached(load: Callable[..., Catalog]) -> Callable[..., Catalog]:
-    known: dict[object, Catalog] = {}
-
-    def loaded(folders: Sequence[Path], *, allow_hooks: Sequence[Path] = ()) -> Catalog:
-        which = (tuple(folders), tuple(allow_hooks))
-        if not all(folder.is_relative_to(ROOT) for folder in folders):
-            return load(folders, allow_hooks=allow_hooks)
-        if which not in known:
-            known[which] = load(folders, allow_hooks=allow_hooks)
-        return known[which]
-
-    return loaded
 
 
 @pytest.fixture(scope="session")
