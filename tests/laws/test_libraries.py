@@ -16,6 +16,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "asyncpg": ("PostgreSQL, for many machines: an extra", ("store/postgres.py",)),
     "authlib": ("the OAuth client's requests; what needs a store is ours", ("connections/*",)),
     "boto3": ("a root key in AWS KMS: an extra", ("vault/sources/aws_kms.py",)),
+    "botocore": ("boto3's settings and errors", ("vault/sources/aws_kms.py",)),
     "cryptography": (
         "keys and ciphers in the vault; password hashes beside the people; the sandbox signs ID tokens",
         ("vault/*", "people/*", "sandbox/*"),
@@ -52,6 +53,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("settings/*", "manifest/*", "api/*"),
     ),
     "pythonjsonlogger": ("log lines as JSON", ("serving/*", "cli/*")),
+    "requests": ("hvac's errors", ("vault/sources/transit.py",)),
     "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
     "starlette": (
         "HTTP in",
@@ -60,13 +62,13 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "typer": ("the command line", ("cli/*",)),
     "uvicorn": (
         "a server is started in one place; the sandbox starts its own",
-        ("serving/running.py", "sandbox/*"),
+        ("serving/running.py", "serving/patient.py", "sandbox/*"),
     ),
     "webauthn": ("passkeys are made and checked in one place", ("people/passkeys.py",)),
     "yarl": ("aiohttp's URLs, so that it sends the bytes we checked", ("egress/*",)),
 }
 
-PART_OF = {"mcp_types": "mcp", "yarl": "aiohttp"}
+PART_OF = {"botocore": "boto3", "mcp_types": "mcp", "requests": "hvac", "yarl": "aiohttp"}
 
 NEVER_IMPORTED = {
     "httptools": "uvicorn's faster parser, used when it is there",

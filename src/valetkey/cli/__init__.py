@@ -22,6 +22,7 @@ from valetkey.cli.help import plain
 from valetkey.cli.issuers import app as issuers_commands
 from valetkey.cli.output import say, tell
 from valetkey.cli.people import app as people_commands
+from valetkey.cli.process import no_core_files
 from valetkey.cli.registrations import app as registrations_commands
 from valetkey.cli.sandbox import sandbox
 from valetkey.cli.serve import serve
@@ -90,6 +91,7 @@ app.command()(version)
 
 def main() -> None:
     """Run the command line: the entry point of `valetkey`. Ends the process."""
+    no_core_files()
     try:
         app()
     except ValetkeyError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from valetkey.cli.process import no_onlookers
 from valetkey.errors import ValetkeyError
 from valetkey.model import Actor, AuditEvent, Json, Principal
 
@@ -24,7 +25,10 @@ def settings() -> "Settings":
     """Read the settings of VALETKEY_HOME. Raises SettingsError."""
     from valetkey.settings import home, load
 
-    return load(home())
+    chosen = load(home())
+    if not chosen.traceable:
+        no_onlookers()
+    return chosen
 
 
 def in_house(work: "Callable[[House], Awaitable[T]]") -> T:

@@ -10,6 +10,7 @@ import typer
 from valetkey.cli.house import account, run, settings
 from valetkey.cli.output import say, when
 from valetkey.cli.people import new_person
+from valetkey.cli.process import room_for_sockets
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
@@ -46,6 +47,7 @@ def serve(
     from valetkey.serving import public_url as reached
     from valetkey.settings import reached_at
 
+    room_for_sockets()
     chosen = settings()
     if public_url is not None:
         chosen = reached_at(chosen, public_url)

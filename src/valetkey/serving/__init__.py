@@ -7,9 +7,11 @@ from valetkey.serving.application import endpoints_of, pages_application
 from valetkey.serving.listening import listen, listen_at, listen_in_turn, public_url, refuse_second
 from valetkey.serving.presence import occupied
 from valetkey.serving.running import Serving, running, serve, serve_application, until_signal
+from valetkey.serving.sockets import Patience, patience_of
 
 __all__ = [
     "DEFAULT_PORT",
+    "Patience",
     "Serving",
     "endpoints_of",
     "listen",
@@ -17,6 +19,7 @@ __all__ = [
     "listen_in_turn",
     "occupied",
     "pages_application",
+    "patience_of",
     "public_url",
     "refuse_second",
     "running",

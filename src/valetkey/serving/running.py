@@ -17,21 +17,28 @@ from valetkey.server.changes import Changes
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.serving.application import application, endpoints_of
 from valetkey.serving.listening import announced
+from valetkey.serving.patient import patient
+from valetkey.serving.sockets import Patience, Sockets, patience_of
 
 _GRACE_SECONDS = 25
 """How long requests may still take after a stop: a refresh under way is finished and stored."""
 
 
 @asynccontextmanager
-async def running(house: House, *listeners: socket.socket, hold: float = HOLD_SECONDS) -> AsyncIterator[None]:
+async def running(
+    house: House,
+    *listeners: socket.socket,
+    hold: float = HOLD_SECONDS,
+    patience: Patience | None = None,
+) -> AsyncIterator[None]:
     """Serve while the block runs; requests are accepted from the first line of the block on.
 
     `hold` is how many seconds a call that waits for its person is held open before its client is asked
-    to come back.
+    to come back; `patience` how long a client is waited for, if not as the settings say.
     """
     async with service_tasks() as tasks:
-        stop = anyio.Event()
-        tasks.start_soon(_serve_until, house, listeners, stop, hold)
+        stop, patience = anyio.Event(), patience or patience_of(house.ground.settings)
+        tasks.start_soon(_serve_until, house, listeners, stop, hold, patience)
         try:
             yield
         finally:
@@ -39,10 +46,14 @@ async def running(house: House, *listeners: socket.socket, hold: float = HOLD_SE
 
 
 async def _serve_until(
-    house: House, listeners: Sequence[socket.socket], stop: anyio.Event, hold: float
+    house: House,
+    listeners: Sequence[socket.socket],
+    stop: anyio.Event,
+    hold: float,
+    patience: Patience,
 ) -> None:
     async with up(house, hold) as app, anyio.create_task_group() as tasks:
-        serving = await serve_application(tasks, app, *listeners)
+        serving = await serve_application(tasks, app, *listeners, patience=patience)
         async with announced(house):
             await stop.wait()
         serving.stop()
@@ -59,9 +70,11 @@ class Serving:
         self._server.should_exit = True
 
 
-async def serve_application(tasks: TaskGroup, app: Starlette, *listeners: socket.socket) -> Serving:
+async def serve_application(
+    tasks: TaskGroup, app: Starlette, *listeners: socket.socket, patience: Patience
+) -> Serving:
     """Serve an application in `tasks`; its listeners accept already."""
-    server = _InBlock(_config(app))
+    server = _InBlock(_config(app, Sockets(patience)))
     tasks.start_soon(server.serve, list(listeners))
     return Serving(server)
 
@@ -117,9 +130,10 @@ class _InBlock(Server):
         yield
 
 
-def _config(app: Starlette) -> Config:
+def _config(app: Starlette, sockets: Sockets) -> Config:
     return Config(
         app,
+        http=patient(sockets),
         access_log=False,  # its lines would hold codes and states
         log_level="warning",
         server_header=False,

@@ -18,3 +18,5 @@ class LimitsSettings(Table):
     connections: Count = 100
     browsers: Count = 50
     clients: Count = 200
+    sockets: Count = 4_096
+    sockets_per_address: Count = 100

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from valetkey.assemble import House, pages_at
 from valetkey.errors import CallError, SettingsError
 from valetkey.model import MINUTE, Caller, Outcome
-from valetkey.serving import Serving, listen_at, occupied, pages_application, serve_application
+from valetkey.serving import Serving, listen_at, occupied, pages_application, patience_of, serve_application
 
 EVERY_SECONDS = 1.0
 LINGERS = MINUTE
@@ -113,7 +113,8 @@ class Callback:
             listeners = listen_at("127.0.0.1", port)
         except SettingsError:
             return False
-        self._serving = await serve_application(self._tasks, pages_application(self._house), *listeners)
+        pages, patience = pages_application(self._house), patience_of(self._house.ground.settings)
+        self._serving = await serve_application(self._tasks, pages, *listeners, patience=patience)
         return True
 
     def _setting(self) -> str:
