@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import FakeClock
-from tests.support.keys import ROOT_KEY
+from tests.support.keys import ROOT_KEY, root_key
 from valetkey.errors import IntegrityError, KeyFileError
 from valetkey.model import Clock, Ids
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import KeyRing, Purpose, Vault
 from valetkey.vault.keys import is_new, is_signed, unlock
+from valetkey.vault.sources import RootKey
 
 
-async def open_ring(store: SqliteStore, ids: Ids, clock: Clock, root: bytes = ROOT_KEY) -> KeyRing:
+async def open_ring(store: SqliteStore, ids: Ids, clock: Clock, root: RootKey = ROOT_KEY) -> KeyRing:
     return await unlock(store, root, ids, clock, secrets.token_bytes)
 
 
@@ -38,7 +39,7 @@ async def test_a_wrong_key_is_refused_before_anything_is_written(
     await store.erase_deleted()
     before = contents(tmp_path)
     with pytest.raises(KeyFileError, match="not the key of this store"):
-        await open_ring(store, ids, clock, secrets.token_bytes(32))
+        await open_ring(store, ids, clock, root_key(secrets.token_bytes(32)))
     assert contents(tmp_path) == before
 
 
@@ -119,20 +120,18 @@ FIRST_START = """
 import secrets, sys
 from pathlib import Path
 import anyio
+from valetkey.assemble.unlocking import unlocked
 from valetkey.model import Ids, SystemClock
+from valetkey.settings import Settings
 from valetkey.store.sqlite import SqliteStore
-from valetkey.vault import Purpose, keyfile
-from valetkey.vault.keys import is_new, unlock
+from valetkey.vault import Purpose
 
 async def start(home):
     print("ready", flush=True)
     sys.stdin.readline()
     store = await SqliteStore.open(home / "store.db")
-    if await is_new(store):
-        keyfile.make(home / "key", secrets.token_bytes)
-    root = keyfile.read(home / "key")
     clock = SystemClock()
-    ring = await unlock(store, root, Ids(clock), clock, secrets.token_bytes)
+    ring = await unlocked(Settings(home=home), store, Ids(clock), clock, secrets.token_bytes)
     print(ring.store_id, ring.active, *(ring.server(purpose).kid for purpose in Purpose))
     await store.aclose()
 

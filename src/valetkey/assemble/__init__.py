@@ -40,6 +40,7 @@ from valetkey.people.proved import Proved
 from valetkey.settings import Settings
 
 
+from valetkey.vault.sources.passphrase import Passphrases
 @dataclass(frozen=True, slots=True)
 class House:
     """Everything that was built. The command line and the server take what they need of it."""
@@ -75,14 +76,20 @@ async def opened(
 ) -> AsyncIterator[House]:
     """Open the house for a while: keys and store first, then what stands on them.
 
+    passphrases: Passphrases | None = None,
     `public_url` is where this server is reached, if the settings do not say; `local`: over stdio, so
-    that its pages are at the callback port unless a server runs. Raises ConfigError,
-    before anything is changed, when key, store, manifests or settings cannot be used.
+    that its pages are at the callback port unless a server runs; `passphrases`: who is asked for the root
+    key's, None for nobody. Raises ConfigError, before anything is changed, when key, store, manifests or
+    settings cannot be used.
     """
-    async with grounded(settings, public_url=public_url, local=local, clock=clock, randomness=randomness) as (
-        ground,
-        issuer,
-    ):
+    async with grounded(
+        settings,
+        public_url=public_url,
+        local=local,
+        clock=clock,
+        randomness=randomness,
+        passphrases=passphrases,
+    ) as (ground, issuer):
         yield _house(ground, issuer)
 
 

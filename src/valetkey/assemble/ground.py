@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from valetkey.assemble.unlocking import unlocked
 from valetkey.audit import Audit
 from valetkey.audit.checkpoint import checkpoint
 from valetkey.egress import Egress, Rules
@@ -21,8 +22,7 @@ from valetkey.store import Store
 from valetkey.store.leases import Leases
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import KeyRing, Vault
-from valetkey.vault.keyfile import make, read
-from valetkey.vault.keys import is_new, unlock
+from valetkey.vault.sources.passphrase import Passphrases
 
 DEFAULT_PORT = 8917
 
@@ -54,6 +54,7 @@ async def grounded(
     local: bool = False,
     clock: Clock | None = None,
     randomness: Randomness = secrets.token_bytes,
+    passphrases: Passphrases | None = None,
 ) -> AsyncIterator[tuple[Ground, str]]:
     """Open what everything stands on, and say which issuer this store's tokens name: see `opened`."""
     catalog = Catalog.load([shipped(), *settings.manifests], allow_hooks=[shipped(), *settings.allow_hooks])
@@ -62,7 +63,7 @@ async def grounded(
         stack.push_async_callback(store.aclose)
         clock = clock or store.clock
         ids = Ids(clock, randomness)
-        keys = await _unlocked(settings, store, ids, clock, randomness)
+        keys = await unlocked(settings, store, ids, clock, randomness, passphrases)
         vault, leases = Vault(keys), Leases(store, clock, f"{os.getpid()}-{randomness(8).hex()}")
         known = public_url or await _last_url(settings, store)
         yield (
@@ -117,15 +118,6 @@ async def _opened_store(settings: Settings) -> Store:
         text = "`store` names a PostgreSQL database, which needs more: pip install 'valetkey[postgres]'"
         raise SettingsError(text) from None
     return await PostgresStore.open(settings.store)
-
-
-async def _unlocked(
-    settings: Settings, store: Store, ids: Ids, clock: Clock, randomness: Randomness
-) -> KeyRing:
-    """Open the key ring; a new store, and no other, gets a key made for it."""
-    if await is_new(store) and not settings.key_file.exists():
-        make(settings.key_file, randomness)
-    return await unlock(store, read(settings.key_file), ids, clock, randomness)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -30,6 +30,7 @@ async def export(
     yield compact({"format": _FORMAT, "store": signed.store, "head": str(signed.head), "keys": keys})
     seen = 0
     while rows := await db.all(_BATCH, seen, signed.head.seq):
+        await vault.meet(db, *rows)
         for row in rows:
             yield compact(_line(row, part_of(vault, row) if personal else None))
         seen = rows[-1]["seq"]

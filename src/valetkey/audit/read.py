@@ -124,6 +124,7 @@ async def joined(db: Reads, vault: Vault, rows: Sequence[Row]) -> list[AuditReco
     """The records that begin with these rows: each call's later events come with it."""
     calls = [row["call"] for row in rows if row["call"] is not None]
     later = await db.all(_of_calls(len(calls)), *calls) if calls else []
+    await vault.meet(db, *rows, *later)
     events: dict[str, list[_Event]] = {call: [] for call in calls}
     for row in later:
         events[row["call"]].append(_event(vault, row))

@@ -68,6 +68,7 @@ class _Checking:
 
     async def _walk_to(self, last: Json, count: int) -> None:
         while rows := await self._db.all(_BATCH, self._seen, last):
+            await self._vault.meet(self._db, *rows)
             for row in rows:
                 self._event(row)
             self._seen = rows[-1]["seq"]

@@ -97,6 +97,7 @@ class TokenSets:
 
     async def forget_aside(self, tx: Transaction, connection: str) -> None:
         await self._vault.forget(tx, ASIDE, connection)
+        await self._vault.meet(db, row)
 
     async def _sealed(
         self, tx: Transaction, purpose: str, key: str, owner: Principal, tokens: TokenSet

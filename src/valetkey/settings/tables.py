@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from valetkey.model import Effect
 from valetkey.settings.issuers import IssuerKey, IssuerSettings, refuse_twins
+from valetkey.settings.keys import AwsKmsSettings, KeySettings, TransitSettings
 from valetkey.settings.limits import LimitsSettings
 from valetkey.settings.notify import (
     LogsSettings,
@@ -65,6 +66,7 @@ class Settings(Table):
     allow_hooks: tuple[Path, ...] = ()
     hosts: dict[Origin, LoopbackOrigin] = Field(default_factory=dict)
     egress: EgressSettings = EgressSettings()
+    key: KeySettings = KeySettings()
     clients: ClientsSettings = ClientsSettings()
     limits: LimitsSettings = LimitsSettings()
     endpoints: dict[Name, EndpointSettings] = Field(default_factory=dict)
@@ -77,8 +79,8 @@ class Settings(Table):
 
     @property
     def key_file(self) -> Path:
-        """Where the root key is: `key` in the home."""
-        return self.home / "key"
+        """Where the root key is, if it is in a file: `key` in the home."""
+        return self.home / self.key.file
 
     @property
     def store_file(self) -> Path:
@@ -89,6 +91,9 @@ class Settings(Table):
 TABLES: tuple[type[Table], ...] = (
     Settings,
     EgressSettings,
+    KeySettings,
+    TransitSettings,
+    AwsKmsSettings,
     ClientsSettings,
     LimitsSettings,
     EndpointSettings,

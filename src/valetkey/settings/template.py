@@ -50,6 +50,22 @@ TEMPLATE = """\
 # [egress.allow]
 # "https://gitlab.corp.example" = "10.1.2.0/24"
 
+# Where the root key is that opens the store: in a "file", the "environment", a "passphrase", the
+# desktop's "keyring", "transit" or "aws_kms". `valetkey keys move` takes it from one to another.
+# [key]
+# source = "file"
+# file = "key"
+# variable = "VALETKEY_KEY"
+# passphrase_file = "/run/credentials/valetkey.service/passphrase"
+# keyring_entry = "root key"
+# [key.transit]
+# url = "https://openbao.internal:8200"
+# mount = "transit"
+# key = "valetkey"
+# token_file = "transit-token"
+# [key.aws_kms]
+# key = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
 # Clients whose id is the address of their metadata, which is then fetched: "on" or "off".
 # [clients]
 # cimd = "on"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from valetkey.errors import IntegrityError
 from valetkey.model import Json
 from valetkey.store import Reads, Row, Transaction
+from valetkey.vault.keks import ACTIVE
 from valetkey.vault.keys import NEW_SEALED, PUT_SEALED, KeyRing, Purpose, ServerKey
 from valetkey.vault.seal import Place, Sealed
 
@@ -51,15 +52,19 @@ class Vault:
         self, tx: Transaction, purpose: str, key: str, content: Json, *, bound: str = ""
     ) -> Receipt:
         """Seal a new version of a record in the caller's transaction and return its receipt."""
-        row = await tx.one("SELECT version FROM sealed WHERE purpose = $1 AND id = $2", purpose, key)
-        version = row["version"] + 1 if row else 1
+        row = await tx.one(_STANDS, purpose, key)
+        version = ((row and row["version"]) or 0) + 1
+        await self.keys.keks.ready(tx, row["active"] if row else "")
         sealed = self._sealed(self._place(purpose, key, version, bound), content)
         await tx.run(PUT_SEALED, purpose, key, version, bound, sealed.kek, sealed.dek, sealed.content)
         return Receipt(purpose, key, version, receipt_digest(sealed.content))
 
     async def put_new(self, tx: Transaction, purpose: str, records: Mapping[str, Json]) -> None:
         """Seal the first version of many records at once; their ids must be new."""
-        rows = []
+        if not records:
+            return
+        rows, active = [], await tx.one(ACTIVE)
+        await self.keys.keks.ready(tx, active["id"] if active else "", len(records))
         for key, content in records.items():
             sealed = self._sealed(self._place(purpose, key, 1, ""), content)
             rows.append((purpose, key, 1, "", sealed.kek, sealed.dek, sealed.content))
@@ -70,12 +75,17 @@ class Vault:
         row = await db.one(f"SELECT {COLUMNS} FROM sealed s WHERE purpose = $1 AND id = $2", purpose, key)  # noqa: S608 - a constant
         if row is None:
             raise IntegrityError(f"the sealed {purpose} {key} is missing")
+        await self.meet(db, row)
         return self.opened(purpose, key, row)
 
+    async def meet(self, db: Reads, *rows: Row) -> None:
+        """Before `opened`: see whether a row is under a key that another process made since."""
+        await self.keys.keks.meet(db, *(row["kek"] for row in rows))
+
     def opened(self, purpose: str, key: str, row: Row) -> Opened:
-        """Open a record whose COLUMNS the caller has read. Raises IntegrityError."""
+        """Open a record whose COLUMNS the caller has read, and let `meet` see. Raises IntegrityError."""
         place = self._place(purpose, key, row["version"], str(row["bound"]))  # a blob there does not open
-        plain = self.keys.open(place, Sealed(row["kek"], row["dek"], row["content"]))
+        plain = self.keys.keks.open(place, Sealed(row["kek"], row["dek"], row["content"]))
         return Opened(json.loads(plain), row["version"], row["bound"])
 
     async def forget(self, tx: Transaction, purpose: str, key: str) -> bool:
@@ -88,10 +98,14 @@ class Vault:
         await tx.many("DELETE FROM sealed WHERE purpose = $1 AND id = $2", rows)
 
     def _sealed(self, place: Place, content: Json) -> Sealed:
-        return self.keys.seal(place, json.dumps(content).encode())
+        return self.keys.keks.seal(place, json.dumps(content).encode())
 
     def _place(self, purpose: str, key: str, version: int, bound: str) -> Place:
         return Place(purpose, self.keys.store_id, key, version, bound)
+
+
+_STANDS = f"""
+SELECT ({ACTIVE}) AS active, (SELECT version FROM sealed WHERE purpose = $1 AND id = $2) AS version"""  # noqa: S608 - a constant
 
 
 def receipt_digest(content: bytes) -> str:

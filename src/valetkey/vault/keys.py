@@ -1,4 +1,4 @@
-"""The key ring: key-encryption keys wrapped by the root key, and the server's own keys sealed under them.
+"""The key ring: the key-encryption keys of a store, and the server's own keys sealed under them.
 
 One table of server keys for all purposes, shared by every process on a store.
 """
@@ -14,10 +14,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from valetkey.errors import IntegrityError, KeyFileError
 from valetkey.model import AuditEvent, Clock, Ids, Randomness
 from valetkey.store import Reads, Row, Store, Transaction
-from valetkey.vault.seal import Place, Sealed, decrypt, encrypt, open_sealed, seal
+from valetkey.vault.keks import ACTIVE, Keks, any_wrapped, insert, new_kek
+from valetkey.vault.seal import Place, Sealed
+from valetkey.vault.sources import KeySource
 
 _log = logging.getLogger(__name__)
 NEW_SEALED = """
@@ -82,23 +83,20 @@ def is_signed(public: bytes, signature: bytes, data: bytes) -> bool:
 class KeyRing:
     """The opened keys of one store. Made by `unlock`; never shows a key in its repr."""
 
-    def __init__(self, store_id: str, active: str, keks: dict[str, bytes], randomness: Randomness) -> None:
-        self.store_id, self._active, self._keks, self._randomness = store_id, active, keks, randomness
+    def __init__(self, keks: Keks, randomness: Randomness) -> None:
+        self.keks, self._randomness = keks, randomness
         self._server: list[ServerKey] = []
         self.tell: Callable[[AuditEvent], object] = _log_alone
         """Told of rows that do not fit their MACs: the audit, once it is open."""
 
     @property
+    @property
+    def store_id(self) -> str:
+        return self.keks.store_id
+
     def active(self) -> str:
         """The id of the key-encryption key that seals new records."""
-        return self._active
-
-    def seal(self, place: Place, plain: bytes) -> Sealed:
-        return seal(self._keks, self._active, place, plain, self._randomness)
-
-    def open(self, place: Place, sealed: Sealed) -> bytes:
-        """Raises IntegrityError."""
-        return open_sealed(self._keks, place, sealed)
+        return self.keks.active
 
     def server(self, purpose: Purpose) -> ServerKey:
         """The key that signs or seals for a purpose now."""
@@ -112,6 +110,7 @@ class KeyRing:
     async def load_server_keys(self, tx: Transaction, ids: Ids, clock: Clock) -> None:
         """Read the server's keys, and make those that are missing."""
         await self.reload(tx, clock)
+        await self.keks.load(tx)
         for purpose in set(Purpose) - {key.purpose for key in self._server}:
             self._server.append(await self._make(tx, purpose, ids, clock))
 
@@ -119,6 +118,7 @@ class KeyRing:
         """Read the server's keys again: another process may have made new ones."""
         rows = await db.all(_SERVER_KEYS, clock.now())
         self._server = [self._server_key(row) for row in rows]
+        await self.keks.meet(db, *(row["kek"] for row in rows))
 
     async def rotate_server_key(
         self, tx: Transaction, purpose: Purpose, ids: Ids, clock: Clock, *, accepted_for: int | None
@@ -136,12 +136,14 @@ class KeyRing:
 
     def _server_key(self, row: Row) -> ServerKey:
         place = Place("server_key", self.store_id, row["kid"], row["version"], row["purpose"])
-        plain = self.open(place, Sealed(row["kek"], row["dek"], row["content"]))
+        plain = self.keks.open(place, Sealed(row["kek"], row["dek"], row["content"]))
         return ServerKey(row["kid"], Purpose(row["purpose"]), row["state"] == "active", plain)
 
     async def _make(self, tx: Transaction, purpose: Purpose, ids: Ids, clock: Clock) -> ServerKey:
         key = ServerKey(ids.new("key"), purpose, active=True, secret=self._randomness(32))
-        sealed = self.seal(Place("server_key", self.store_id, key.kid, 1, purpose), key.secret)
+        active = await tx.one(ACTIVE)
+        await self.keks.ready(tx, active["id"] if active else "")
+        sealed = self.keks.seal(Place("server_key", self.store_id, key.kid, 1, purpose), key.secret)
         values = ("server_key", key.kid, 1, purpose, sealed.kek, sealed.dek, sealed.content)
         await tx.run(PUT_SEALED, *values)
         await tx.run(_NEW_SERVER_KEY, key.kid, purpose, clock.now())
@@ -166,49 +168,23 @@ DELETE FROM sealed WHERE purpose = 'server_key'
 
 async def is_new(db: Reads) -> bool:
     """Whether a store holds no keys yet, so that a root key may be made for it."""
-    return await db.one("SELECT id FROM keks LIMIT 1") is None
+    return await any_wrapped(db) is None
 
 
-async def unlock(store: Store, root: bytes, ids: Ids, clock: Clock, randomness: Randomness) -> KeyRing:
+async def unlock(store: Store, source: KeySource, ids: Ids, clock: Clock, randomness: Randomness) -> KeyRing:
     """Open a store's keys with its root key; a new store gets its first ones.
 
     Raises KeyFileError, before anything is written, when the root key is not this store's.
     """
-    if not await is_new(store):
-        ring = await _opened(store, root, randomness)
-        async with store.transaction() as tx:
-            await ring.load_server_keys(tx, ids, clock)
-        return ring
+    ring = KeyRing(Keks(source, randomness), randomness)
+    store_id, first = ids.new("sto"), None
+    if await is_new(store):
+        first = await new_kek(store_id, source, ids, randomness)
+    else:
+        await ring.keks.load(store)
     async with store.transaction() as tx:
-        if await is_new(tx):
-            await _first(tx, root, ids, clock, randomness)
-        ring = await _opened(tx, root, randomness)
+        if first and await is_new(tx):  # of several first starts one wins
+            await tx.run("INSERT INTO meta VALUES ('store', $1)", store_id)
+            await insert(tx, first, clock.now())
         await ring.load_server_keys(tx, ids, clock)
-        return ring
-
-
-async def _first(tx: Transaction, root: bytes, ids: Ids, clock: Clock, randomness: Randomness) -> None:
-    store_id, kek = ids.new("sto"), ids.new("kek")
-    await tx.run("INSERT INTO meta VALUES ('store', $1)", store_id)
-    wrapped = encrypt(root, randomness(32), _kek_aad(store_id, kek), randomness)
-    await tx.run("INSERT INTO keks VALUES ($1, 'active', $2, $3)", kek, clock.now(), wrapped)
-
-
-async def _opened(db: Reads, root: bytes, randomness: Randomness) -> KeyRing:
-    store = await db.one("SELECT value FROM meta WHERE key = 'store'")
-    rows = await db.all("SELECT id, state, wrapped FROM keks WHERE state <> 'retired' ORDER BY created")
-    if store is None:
-        raise KeyFileError("the store has lost its identity; restore a backup")
-    try:
-        keks = {row["id"]: decrypt(root, row["wrapped"], _kek_aad(store["value"], row["id"])) for row in rows}
-    except IntegrityError:
-        problem = "this key is not the key of this store; put the right one back, nothing was changed"
-        raise KeyFileError(problem) from None
-    active = [row["id"] for row in rows if row["state"] == "active"]
-    if not active:
-        raise KeyFileError("the store has no active key; restore a backup")
-    return KeyRing(store["value"], active[-1], keks, randomness)
-
-
-def _kek_aad(store: str, kek: str) -> bytes:
-    return Place("kek", store, kek, 1).aad()
+    return ring

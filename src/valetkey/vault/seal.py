@@ -75,10 +75,25 @@ def seal(keks: Mapping[str, bytes], kek: str, place: Place, plain: bytes, random
 
 def open_sealed(keks: Mapping[str, bytes], place: Place, sealed: Sealed) -> bytes:
     """Open a record at its place. Raises IntegrityError when it was changed, moved or rolled back."""
+    return decrypt(_dek(keks, place, sealed), sealed.content, place.aad())
+
+
+def rewrapped(
+    keks: Mapping[str, bytes], kek: str, place: Place, sealed: Sealed, randomness: Randomness
+) -> Sealed:
+    """Return the record with its data key wrapped by the key named `kek`; its content is not touched.
+
+    Raises IntegrityError when the data key does not open at its place.
+    """
+    dek = _dek(keks, place, sealed)
+    return Sealed(kek, encrypt(keks[kek], dek, _dek_aad(kek, place), randomness), sealed.content)
+
+
+def _dek(keks: Mapping[str, bytes], place: Place, sealed: Sealed) -> bytes:
     key = keks.get(sealed.kek)
     if key is None:
         raise IntegrityError("a sealed record names a key this key ring does not hold")
-    return decrypt(decrypt(key, sealed.dek, _dek_aad(sealed.kek, place)), sealed.content, place.aad())
+    return decrypt(key, sealed.dek, _dek_aad(sealed.kek, place))
 
 
 def _dek_aad(kek: str, place: Place) -> bytes:

@@ -1,7 +1,5 @@
 """The root key as a file: 32 bytes in base64, made at first start, refused when others could touch it."""
 
-import base64
-import binascii
 import os
 import stat
 import tempfile
@@ -10,9 +8,10 @@ from pathlib import Path
 
 from valetkey.errors import KeyFileError
 from valetkey.model import Randomness
+from valetkey.vault.sources import ROOT_BYTES, decoded, encoded
 
-_BYTES = 32
 _NOFOLLOW = os.O_NOFOLLOW | os.O_NONBLOCK  # a symlink is refused, a FIFO does not hang
+_MOST = 2048
 
 
 def make(path: Path, randomness: Randomness) -> None:
@@ -23,7 +22,7 @@ def make(path: Path, randomness: Randomness) -> None:
     try:
         descriptor, draft = tempfile.mkstemp(prefix=".key-", dir=path.parent)
         try:
-            _write(descriptor, base64.b64encode(randomness(_BYTES)) + b"\n")
+            _write(descriptor, encoded(randomness(ROOT_BYTES)))
             with suppress(FileExistsError):
                 os.link(draft, path)  # whole or not at all, and never over a key that is there
         finally:
@@ -41,40 +40,39 @@ def _write(descriptor: int, text: bytes) -> None:
 
 def read(path: Path) -> bytes:
     """Return the 32 bytes of the key. Raises KeyFileError, saying what to do, in every doubtful case."""
+    return decoded(str(path), private(path, "key"))
+
+
+def private(path: Path, what: str, *, from_root: bool = False) -> bytes:
+    """Return what a file holds that nobody else may read or replace.
+
+    `from_root`: also one that root made for this account, as systemd does with credentials: its ACL shows
+    in the mode as the group's right to read. Raises KeyFileError.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW)
     except FileNotFoundError:
-        problem = "the key of this store is missing; put it back from your backup of it"
+        problem = f"the {what} of this store is missing; put it back from your backup of it"
         raise KeyFileError(f"{path}: {problem}") from None
     except OSError as error:
-        problem = f"the key cannot be opened ({error.strerror}); it has to be a regular file"
+        problem = f"the {what} cannot be opened ({error.strerror}); it has to be a regular file"
         raise KeyFileError(f"{path}: {problem}") from None
     try:
-        _refuse_unsafe(path, os.fstat(descriptor))
-        return _decoded(path, os.read(descriptor, 1024))
+        _refuse_unsafe(path, what, os.fstat(descriptor), from_root=from_root)
+        return os.read(descriptor, _MOST)
     finally:
         os.close(descriptor)
 
 
-def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
-    parent = path.parent.stat()
+def _refuse_unsafe(path: Path, what: str, found: os.stat_result, *, from_root: bool) -> None:
+    parent, given = path.parent.stat(), from_root and found.st_uid == 0
     if not stat.S_ISREG(found.st_mode):
-        raise KeyFileError(f"{path}: the key has to be a regular file")
-    if found.st_uid != os.geteuid():
+        raise KeyFileError(f"{path}: the {what} has to be a regular file")
+    if found.st_uid != os.geteuid() and not given:
         raise KeyFileError(
-            f"{path}: the key belongs to another account; run `chown` to the one that runs Valetkey"
+            f"{path}: the {what} belongs to another account; run `chown` to the one that runs Valetkey"
         )
-    if found.st_mode & 0o077:
-        raise KeyFileError(f"{path}: others can read the key; run `chmod 600 {path}`")
+    if found.st_mode & (0o037 if given else 0o077):
+        raise KeyFileError(f"{path}: others can read the {what}; run `chmod 600 {path}`")
     if parent.st_mode & 0o022:
-        raise KeyFileError(f"{path.parent}: others can replace the key; run `chmod 700 {path.parent}`")
-
-
-def _decoded(path: Path, text: bytes) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
-        raise KeyFileError(f"{path}: the key is not base64; put it back from your backup of it") from None
-    if len(key) != _BYTES or not any(key):
-        raise KeyFileError(f"{path}: the key has to be {_BYTES} random bytes; this is {len(key)} or all zero")
-    return key
+        raise KeyFileError(f"{path.parent}: others can replace the {what}; run `chmod 700 {path.parent}`")

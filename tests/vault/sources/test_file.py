@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from valetkey.errors import KeyFileError
-from valetkey.vault import keyfile
+from valetkey.vault.sources import file as keyfile
 
 KEY = bytes(range(32))
 
