@@ -37,9 +37,9 @@ async def _token(house: House) -> str:
         agent = await house.agents.named(tx, "bench")
         connection = _connected(house, person.principal)
         session = await house.sessions.start_token(tx, person.principal, agent.id, DAY)
-        receipt = await TokenSets(house.ground.vault).put(
-            tx, connection.token_set, connection.principal, _tokens(house)
-        )
+        sets = TokenSets(house.ground.vault, house.ground.randomness)
+        connector, tokens = house.ground.catalog.connectors["bench"], _tokens(house)
+        receipt = await sets.put(tx, connection.token_set, connection.principal, tokens, connector)
         new = Registration("my-bench", "bench", "client", None)
         await house.connections.registrations.add(tx, new, person.principal)
         await house.connections.rows.insert(tx, connection)

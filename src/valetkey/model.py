@@ -184,8 +184,9 @@ class TokenSet:
     """The secrets behind a connection, and where they may go. A pasted secret is `access` alone.
 
     `origins` are the scheme-and-authority strings (`https://slack.com`) this set may ever be sent
-    to; `overridden` says whether `[hosts]` replaced any of them when it was obtained. Both times
+    to; `overridden` says whether `[hosts]` replaced any of them when it was obtained. All times
     are by our clock and counted from before the request was sent; no `expires_at`: not told.
+    `consented_at` is when its person allowed it, `refresh_until` when the refresh token ends, if told.
     """
 
     access: Secret
@@ -197,6 +198,8 @@ class TokenSet:
     registration: str | None
     connectors: frozenset[str]
     overridden: bool = False
+    consented_at: int | None = None
+    refresh_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

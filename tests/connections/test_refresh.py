@@ -170,4 +170,4 @@ async def without_refresh_token(here: Linked, connection: Connection) -> None:
     held = await here.held(connection)
     async with ground.store.transaction() as tx:
         tokens = replace(held.tokens, refresh=None)
-        await sets.put(tx, connection.token_set, connection.principal, tokens)
+        await sets.put(tx, connection.token_set, connection.principal, tokens, here.connector("gmail"))

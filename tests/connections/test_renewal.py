@@ -10,7 +10,7 @@ from tests.support.linked import ANA, Linked, neighbour
 from tests.support.town import NOTES, settings_for
 from valetkey.assemble import opened
 from valetkey.audit.verify import verify
-from valetkey.connections.renewal import Lease
+from valetkey.connections.lease import Lease
 from valetkey.connections.tokensets import NotTheirs
 from valetkey.errors import CallError
 from valetkey.model import SECOND, Connection, Principal
@@ -47,7 +47,8 @@ async def test_a_holder_that_was_held_up_does_not_ask_and_leaves_the_lease_to_it
     connection = await here.connect()
     until = here.clock.now() + 30 * SECOND
     await change(here, TO_OTHER, until, connection.token_set)
-    held, late = await here.held(connection), Lease("slow", here.clock.now() + 19 * SECOND, lost=False)
+    held, now = await here.held(connection), here.clock.now()
+    late = Lease("slow", now + 19 * SECOND, begin_until=now - 1 * SECOND, lost=False)
     spent = await here.refresher._renewal.spend(held, here.connector("notes"), late, useless=True)
     row = (await here.held(connection)).row
     assert spent is None
@@ -58,7 +59,8 @@ async def test_a_holder_that_was_held_up_does_not_ask_and_leaves_the_lease_to_it
 async def test_a_refusal_that_comes_after_the_lease_ends_nothing(here: Linked) -> None:
     connection = await here.connect()
     await change(here, TO_OTHER, here.clock.now() + 30 * SECOND, connection.token_set)
-    late = Lease("slow", here.clock.now() + 30 * SECOND, lost=False)
+    until = here.clock.now() + 30 * SECOND
+    late = Lease("slow", until, begin_until=until, lost=False)
     here.sandbox.strict.faults.set("token", "error_html", 1)
     held = await here.held(connection)
     assert await here.refresher._renewal.spend(held, here.connector("notes"), late, useless=True) is None

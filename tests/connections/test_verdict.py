@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from valetkey.connections.verdict import Failures, Verdict, backoff, classify
 from valetkey.errors import EgressAnswerLost, EgressBadAnswer, EgressError, EgressUnreachable, OAuthRefused
+from valetkey.manifest.schema_auth import Refresh
 from valetkey.model import MINUTE, SECOND
 
-DEAD = ("invalid_grant", "token_revoked")
+REFRESH = Refresh(
+    dead=("invalid_grant", "token_revoked"), operator=("bad_client_secret",), transient=("ratelimited",)
+)
 NOW = 1_000 * MINUTE
 CLEAN = {"failures": 0, "since": None}
 
@@ -29,7 +32,11 @@ CLEAN = {"failures": 0, "since": None}
         (OAuthRefused("http_500", 500), Verdict.TRANSIENT),
         (OAuthRefused("temporarily_unavailable", 503), Verdict.TRANSIENT),
         (OAuthRefused("ratelimited", 200), Verdict.TRANSIENT),
+        (OAuthRefused("temporarily_unavailable", 400), Verdict.TRANSIENT),
+        (OAuthRefused("a_page", 403), Verdict.TRANSIENT),
         (OAuthRefused("http_400", 400), Verdict.SUSPICIOUS),
+        (OAuthRefused("something_new", 200), Verdict.SUSPICIOUS),
+        (OAuthRefused("http_200", 200), Verdict.SUSPICIOUS),
         (OAuthRefused("something_new", 403), Verdict.SUSPICIOUS),
         (OAuthRefused("invalid_grant_", 400), Verdict.SUSPICIOUS),
         (EgressUnreachable("x"), Verdict.TRANSIENT),
@@ -38,7 +45,7 @@ CLEAN = {"failures": 0, "since": None}
     ],
 )
 def test_the_first_failure(error: OAuthRefused | EgressError, verdict: Verdict) -> None:
-    assert classify(DEAD, error, CLEAN, NOW) is verdict
+    assert classify(REFRESH, error, CLEAN, NOW) is verdict
 
 
 def outcomes(*steps: tuple[int, int]) -> list[Verdict]:
@@ -47,7 +54,7 @@ def outcomes(*steps: tuple[int, int]) -> list[Verdict]:
     now, found = NOW, []
     for minutes, status in steps:
         now += minutes * MINUTE
-        verdict = classify(DEAD, OAuthRefused(f"http_{status}", status), row, now)
+        verdict = classify(REFRESH, OAuthRefused(f"http_{status}", status), row, now)
         failures = Failures.with_one_more(row, verdict, now)
         row = {"failures": failures.count, "since": failures.since}
         found.append(verdict)

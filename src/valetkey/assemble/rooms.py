@@ -14,7 +14,10 @@ from valetkey.authserver.refresh_tokens import RefreshTokens
 from valetkey.authserver.rfc6749_token import PATH as TOKEN_PATH
 from valetkey.authserver.rfc7523_assertions import ClientAssertions
 from valetkey.connections import Connections, Flows, Registrations
+from valetkey.connections.ahead import Ahead
+from valetkey.connections.circuit import Circuits
 from valetkey.connections.connect import Connecting
+from valetkey.connections.ending import Ending
 from valetkey.connections.endpoint import TokenEndpoint
 from valetkey.connections.giving_back import GivingBack
 from valetkey.connections.keeping import Keeping
@@ -23,6 +26,7 @@ from valetkey.connections.refresh import Refresher
 from valetkey.connections.renewal import Renewal
 from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
+from valetkey.connections.setbacks import Setbacks
 from valetkey.connections.tokensets import TokenSets
 from valetkey.grants import Grants
 from valetkey.identity import Tokens
@@ -38,13 +42,20 @@ def build_connections(ground: Ground) -> Connections:
     """Everything that is done with connections."""
     store, vault, egress, audit = ground.store, ground.vault, ground.egress, ground.audit
     ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
-    rows, sets = Rows(store, vault, audit, clock), TokenSets(vault)
+    rows, sets = Rows(store, vault, audit, clock), TokenSets(vault, randomness)
     registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
-    catalog = ground.catalog
+    catalog, circuits = ground.catalog, Circuits(clock, randomness)
     giving = GivingBack(store, rows, sets, registrations, endpoint, egress, audit, catalog, clock)
     revocation = Revocation(store, vault, sets, rows, giving, egress, catalog)
-    renewal = Renewal(store, sets, rows, registrations, endpoint, revocation, audit, clock, randomness)
+    setbacks = Setbacks(store, rows, registrations, circuits, audit, clock, randomness)
+    renewal = Renewal(
+        store, sets, rows, registrations, endpoint, revocation, setbacks, circuits, audit, clock
+    )
     keeping, overridden = Keeping(vault, egress, rows, sets, ids), egress.overridden
+    owner = ground.leases.owner
+    refresher = Refresher(
+        store, sets, renewal, setbacks, circuits, clock, tasks, owner=owner, overridden=overridden
+    )
     return Connections(
         rows=rows,
         registrations=registrations,
@@ -53,9 +64,9 @@ def build_connections(ground: Ground) -> Connections:
             store, vault, keeping, endpoint, registrations, rows, sets, revocation, clock, tasks
         ),
         pasting=Pasting(keeping, clock),
-        refresher=Refresher(
-            store, sets, renewal, clock, tasks, owner=ground.leases.owner, overridden=overridden
-        ),
+        refresher=refresher,
+        ahead=Ahead(store, sets, rows, registrations, refresher, catalog, clock),
+        ending=Ending(store, rows, sets, audit, clock),
         revocation=revocation,
     )
 
@@ -119,6 +130,8 @@ def build_jobs(
         trusted.sign_ins.forget_late,
         sessions.forget_exchanged,
         Sweeping(store, clock).sweep,
+        connections.ahead.renew_due,
+        connections.ending.forget_dead,
     )
     sign = partial(sign_head, ground)
     return Jobs(store, ground.audit, connections, sign, clock, ground.leases, forgetting)

@@ -6,9 +6,11 @@ what is missing for it, is decided in `needs`.
 
 from dataclasses import dataclass
 
+from valetkey.connections.ahead import Ahead
 from valetkey.connections.authorize import Flows, Params, Trip, TurnedAway
 from valetkey.connections.connect import Confirming, Connecting
 from valetkey.connections.credentials import ConnectionCredentials
+from valetkey.connections.ending import Ending
 from valetkey.connections.pasting import NotTaken, Pasting, Tried, Typed
 from valetkey.connections.refresh import Refresher
 from valetkey.connections.registrations import Refusal, Registrations, providers
@@ -29,7 +31,13 @@ class Connections:
     connecting: Connecting
     pasting: Pasting
     refresher: Refresher
+    ahead: Ahead
+    ending: Ending
     revocation: Revocation
+
+    async def expiring(self, before: int) -> list[tuple[Connection, int]]:
+        """Return the connections that end before a time unless their person consents anew, and when."""
+        return await self.ending.expiring(before)
 
     def tokens(self, connection: Connection, connector: Connector) -> ConnectionCredentials:
         """Return what egress asks for this connection's credential."""

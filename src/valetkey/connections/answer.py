@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import NoReturn
 
 from valetkey.egress import Incoming
@@ -21,15 +22,22 @@ _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _YEAR = 365 * 24 * 3600
 _LONGEST_WAIT = 15 * 60
 
+A_PAGE = "a_page"
+"""The code of a refusal that is a page for people: of something on the way, and not the token endpoint's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer. `lasts` is in milliseconds, None: not told; `scopes` None: as they were asked."""
+    """A good answer. `lasts` is in milliseconds, None: not told; `scopes` None: as they were asked.
+
+    `refresh_lasts` is the life of the refresh token, where a provider says it.
+    """
 
     access: Secret
     refresh: Secret | None
     lasts: int | None
     scopes: frozenset[str] | None
+    refresh_lasts: int | None = None
 
 
 def read_answer(auth: OAuth2, reply: Incoming, token_at: str | None) -> Answer:
@@ -49,8 +57,10 @@ def read_answer(auth: OAuth2, reply: Incoming, token_at: str | None) -> Answer:
     access = _token(at.get("access_token"))
     if access is None:
         raise EgressAnswerLost("the token endpoint's answer holds no usable access token")
-    lasts = _lasts(at.get("expires_in", auth.expires))
-    return Answer(access, _token(at.get("refresh_token")), lasts, _scopes(auth, at.get("scope")))
+    lasts = _lasts(at.get("expires_in", auth.expires), _YEAR)
+    refresh_lasts = _lasts(at.get("refresh_token_expires_in"), 10 * _YEAR) or None  # some write 0 for "never"
+    scopes = _scopes(auth, at.get("scope"))
+    return Answer(access, _token(at.get("refresh_token")), lasts, scopes, refresh_lasts)
 
 
 def read_revoked(ok: str | None, reply: Incoming) -> None:
@@ -65,9 +75,14 @@ def read_revoked(ok: str | None, reply: Incoming) -> None:
 def _refusal(reply: Incoming, body: Mapping[str, Json]) -> OAuthRefused | None:
     error = body.get("error")
     if error or body.get("ok") is False or reply.status >= 300:
-        code = error if isinstance(error, str) and _CODE.fullmatch(error) else f"http_{reply.status}"
+        code = error if isinstance(error, str) and _CODE.fullmatch(error) else _without_code(reply)
         return OAuthRefused(code, reply.status, _retry_after(reply))
     return None
+
+
+def _without_code(reply: Incoming) -> str:
+    page = "html" in reply.headers.get("content-type", "") or reply.body.lstrip().startswith(b"<")
+    return A_PAGE if page else f"http_{reply.status}"
 
 
 def _object(reply: Incoming) -> Mapping[str, Json]:
@@ -95,8 +110,8 @@ def _token(value: Json) -> Secret | None:
     return Secret(value) if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
-def _lasts(value: Json) -> int | None:
-    """`expires_in` in milliseconds, clamped to a year: some send it as text, some send nonsense."""
+def _lasts(value: Json, most: int) -> int | None:
+    """A life in milliseconds, clamped to `most` seconds: some send it as text, some send nonsense."""
     if isinstance(value, bool):
         return None
     try:
@@ -105,7 +120,7 @@ def _lasts(value: Json) -> int | None:
         return None
     if math.isnan(seconds):
         return None
-    return int(min(max(seconds, 0), _YEAR)) * SECOND
+    return int(min(max(seconds, 0), most)) * SECOND
 
 
 def _scopes(auth: OAuth2, value: Json) -> frozenset[str] | None:
@@ -116,5 +131,12 @@ def _scopes(auth: OAuth2, value: Json) -> frozenset[str] | None:
 
 
 def _retry_after(reply: Incoming) -> float | None:
+    """Seconds to wait (RFC 9110 section 10.2.3), a date counted from the answer's own; never too many."""
     text = reply.headers.get("retry-after", "")
-    return min(float(text), _LONGEST_WAIT) if text.isdecimal() and len(text) < 10 else None
+    if text.isdecimal() and len(text) < 10:
+        return min(float(text), _LONGEST_WAIT)
+    try:
+        until, now = (parsedate_to_datetime(when) for when in (text, reply.headers.get("date", "")))
+        return min(max((until - now).total_seconds(), 0), _LONGEST_WAIT)
+    except (ValueError, TypeError, OverflowError):  # junk, or a time zone in one of them alone
+        return None

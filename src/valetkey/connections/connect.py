@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from valetkey.connections.answer import Answer
 from valetkey.connections.authorize import Trip
 from valetkey.connections.detached import Flight
-from valetkey.connections.endpoint import TokenEndpoint
+from valetkey.connections.endpoint import TokenEndpoint, oauth2
 from valetkey.connections.keeping import PENDING, Keeping
 from valetkey.connections.registrations import Registrations
 from valetkey.connections.revoke import Revocation
@@ -94,7 +94,7 @@ class Connecting:
                 connector, client, code=trip.code, verifier=trip.verifier, redirect_uri=redirect_uri
             )
         except OAuthRefused as refusal:
-            if is_operators(refusal):
+            if is_operators(refusal, oauth2(connector).refresh):
                 async with self._store.transaction() as tx:
                     await self._registrations.refused(tx, client.name, refusal.error)
             raise
@@ -112,6 +112,8 @@ class Connecting:
             registration=client,
             connectors=frozenset({connector.name}),
             overridden=self._keeping.overridden(connector),
+            consented_at=sent,
+            refresh_until=None if answer.refresh_lasts is None else sent + answer.refresh_lasts,
         )
 
     async def _named(self, connection: Connection, connector: Connector, tokens: TokenSet) -> Connection:
@@ -162,7 +164,9 @@ class Connecting:
 
 
 def _not_connected(connector: Connector, error: Exception) -> PageError:
-    if isinstance(error, UsageError) or (isinstance(error, OAuthRefused) and is_operators(error)):
+    if isinstance(error, UsageError) or (
+        isinstance(error, OAuthRefused) and is_operators(error, oauth2(connector).refresh)
+    ):
         text = (
             f"{connector.title}'s provider does not take this server's client. Nothing was connected. The "
             "operator has to mend it: `valetkey doctor` says how."

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from valetkey.connections.presenting import credential
 from valetkey.connections.refresh import Refresher
-from valetkey.connections.renewal import reconnect
 from valetkey.connections.rows import Rows
+from valetkey.connections.setbacks import reconnect
 from valetkey.connections.tokensets import Forgotten, Held, NotTheirs, OriginsChanged
 from valetkey.egress import Credential
 from valetkey.errors import CallError, IntegrityError

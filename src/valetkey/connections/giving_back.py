@@ -69,7 +69,7 @@ class GivingBack:
             client = await self._registrations.of(self._store, connection.registration or "", connector)
             await self._endpoint.revoke(connector, client, tokens)
         except (OAuthRefused, EgressError, IntegrityError, UsageError) as error:
-            if isinstance(error, OAuthRefused) and is_final(error):
+            if isinstance(error, OAuthRefused) and is_final(error, oauth2(connector).refresh):
                 return await self._done(connection, revoked.refused(connector))
             return await self._later(connection, connector)
         return await self._done(connection, revoked.confirmed(connector))

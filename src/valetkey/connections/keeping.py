@@ -42,7 +42,7 @@ class Keeping:
             token_set=self._ids.new("tok"),
             scopes=tokens.scopes,
         )
-        receipt = await self._sets.put(tx, connection.token_set, principal, tokens)
+        receipt = await self._sets.put(tx, connection.token_set, principal, tokens, connector)
         await self._rows.insert(tx, connection)
         await self._vault.put(tx, PENDING, connection.id, {"request": request, "luggage": luggage})
         state = ConnectionState.CONFIRMING

@@ -9,10 +9,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from valetkey.connections.schedule import ahead_at, ends_at, idle_at, refreshing
 from valetkey.errors import IntegrityError
 from valetkey.manifest import Connector
-from valetkey.model import Json, Principal, Secret, TokenSet
-from valetkey.store import Reads, Row, Transaction
+from valetkey.model import Json, Principal, Randomness, Secret, TokenSet
+from valetkey.store import Reads, Row, Store, Transaction
 from valetkey.vault import COLUMNS, Opened, Receipt, Vault
 
 PURPOSE, ASIDE = "token", "given_back"
@@ -55,13 +56,35 @@ class Forgotten(IntegrityError):
 class TokenSets:
     """Puts token sets into the vault and opens them for the origins they were got for."""
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    def __init__(self, vault: Vault, randomness: Randomness) -> None:
+        self._vault, self._randomness = vault, randomness
 
-    async def put(self, tx: Transaction, key: str, owner: Principal, tokens: TokenSet) -> Receipt:
+    async def put(
+        self, tx: Transaction, key: str, owner: Principal, tokens: TokenSet, connector: Connector
+    ) -> Receipt:
         """Seal a person's token set under its origins; its row in `token_sets` is there or made now."""
-        await tx.run(_NEW_ROW, key, tokens.expires_at)
+        refresh = refreshing(connector)
+        renew_at = idle_at(refresh, tokens, self._randomness)
+        await tx.run(_NEW_ROW, key, tokens.expires_at, renew_at, ends_at(refresh, tokens))
         return await self._sealed(tx, PURPOSE, key, owner, tokens)
+
+    async def used(self, store: Store, held: Held, connector: Connector) -> None:
+        """Plan the renewal of a set that a call has come for: from now on it is in use, and renewed ahead.
+
+        Costs a write once for each renewal, and nothing else.
+        """
+        planned, expires = held.row["renew_at"], held.tokens.expires_at
+        if planned is None or expires is None or planned < expires:
+            return
+        at = ahead_at(refreshing(connector), held.tokens, self._randomness)
+        if at is not None:
+            async with store.transaction(durable=False) as tx:
+                await tx.run(_PLANNED, at, held.id, planned)
+
+    async def put_off(self, store: Store, key: str, until: int) -> None:
+        """Look at a set that cannot be renewed just now no earlier than that."""
+        async with store.transaction(durable=False) as tx:
+            await tx.run("UPDATE token_sets SET renew_at = $1 WHERE id = $2", until, key)
 
     async def read(
         self, db: Reads, key: str, owner: Principal, connector: Connector, *, overridden: bool
@@ -74,6 +97,7 @@ class TokenSets:
         row = await db.one(_READ, key)
         if row is None or row["content"] is None:
             raise Forgotten(row["dead"]) if row and row["dead"] else IntegrityError("a token set is missing")
+        await self._vault.meet(db, row)
         opened = self._vault.opened(PURPOSE, key, row)
         tokens = _fitting(opened, owner, connector, overridden=overridden)
         return Held(key, owner, tokens, opened.version, row)
@@ -97,7 +121,6 @@ class TokenSets:
 
     async def forget_aside(self, tx: Transaction, connection: str) -> None:
         await self._vault.forget(tx, ASIDE, connection)
-        await self._vault.meet(db, row)
 
     async def _sealed(
         self, tx: Transaction, purpose: str, key: str, owner: Principal, tokens: TokenSet
@@ -134,6 +157,8 @@ def _content(owner: Principal, tokens: TokenSet) -> Json:
         "registration": tokens.registration,
         "connectors": sorted(tokens.connectors),
         "overridden": tokens.overridden,
+        "consented_at": tokens.consented_at,
+        "refresh_until": tokens.refresh_until,
     }
 
 
@@ -148,17 +173,23 @@ def _tokens(content: Json) -> TokenSet:
         registration=content["registration"],
         connectors=frozenset(content["connectors"]),
         overridden=content["overridden"],
+        consented_at=content.get("consented_at"),  # not in records of earlier versions
+        refresh_until=content.get("refresh_until"),
     )
 
 
 _NEW_ROW = """
-INSERT INTO token_sets (id, expires_at) VALUES ($1, $2)
+INSERT INTO token_sets (id, expires_at, renew_at, ends_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET
-  expires_at = excluded.expires_at, dead = NULL, failures = 0, since = NULL, retry_at = NULL,
+  expires_at = excluded.expires_at, renew_at = excluded.renew_at, ends_at = excluded.ends_at,
+  dead = NULL, died_at = NULL, failures = 0, failing = NULL, since = NULL, retry_at = NULL,
   lease_owner = NULL, lease_until = NULL, intent = NULL"""
+_PLANNED = "UPDATE token_sets SET renew_at = $1 WHERE id = $2 AND renew_at = $3"
 _FORGOTTEN = """
-UPDATE token_sets SET dead = $1, lease_owner = NULL, lease_until = NULL, intent = NULL WHERE id = $2"""
+UPDATE token_sets SET dead = $1, died_at = NULL, failing = NULL,
+  lease_owner = NULL, lease_until = NULL, intent = NULL
+WHERE id = $2"""
 _READ = f"""
-SELECT t.id, t.expires_at, t.lease_owner, t.lease_until, t.intent, t.dead, t.retry_at, t.failures, t.since,
-  {COLUMNS}
+SELECT t.id, t.expires_at, t.renew_at, t.lease_owner, t.lease_until, t.intent, t.dead, t.retry_at,
+  t.failures, t.failing, t.since, {COLUMNS}
 FROM token_sets t LEFT JOIN sealed s ON s.purpose = 'token' AND s.id = t.id WHERE t.id = $1"""  # noqa: S608 - constants

@@ -17,7 +17,9 @@ from valetkey.manifest.words import (
     Sentence,
     Table,
     Url,
+    milliseconds,
 )
+from valetkey.model import SECOND
 
 
 class ConnectionField(Table):
@@ -54,14 +56,40 @@ class Revoke(Table):
 
 
 class Refresh(Table):
-    """What a provider does with refresh tokens."""
+    """What a provider does with refresh tokens, and the codes with which its token endpoint refuses."""
 
     rotates: bool = False
+    ahead: bool = True
     reuse: Annotated[str, Field(pattern=r"^(strict|retry_safe|grace:[1-9][0-9]*)$")] = "strict"
     idle_expiry: Duration | None = None
     absolute_expiry: Duration | None = None
     dead: tuple[str, ...] = ("invalid_grant",)
+    operator: tuple[str, ...] = ()
+    transient: tuple[str, ...] = ()
     token_at: Query | None = None
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> "Refresh":
+        codes = [*set(self.dead), *set(self.operator), *set(self.transient)]
+        if twice := sorted({code for code in codes if codes.count(code) > 1}):
+            raise Flaw(f"`{twice[0]}` is in two of `dead`, `operator` and `transient`")
+        return self
+
+    @property
+    def grace(self) -> int | None:
+        """Milliseconds for which a used token is answered once more, as it was; None: not at all."""
+        kind, _, seconds = self.reuse.partition(":")
+        return int(seconds) * SECOND if kind == "grace" else None
+
+    @property
+    def idle(self) -> int | None:
+        """Milliseconds that one lives without being used, None: no end."""
+        return milliseconds(self.idle_expiry) if self.idle_expiry else None
+
+    @property
+    def absolute(self) -> int | None:
+        """Milliseconds after which its person has to consent again, None: never."""
+        return milliseconds(self.absolute_expiry) if self.absolute_expiry else None
 
 
 class _Auth(Table):

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from valetkey.manifest import paths, template
 from valetkey.manifest.flaws import Flaw
 from valetkey.manifest.shape import Expression
+from valetkey.model import DAY, HOUR, MINUTE, SECOND
 
 
 class Table(BaseModel):
@@ -79,6 +80,11 @@ def _check_pattern(value: str) -> None:
 def _check_duration(value: str) -> None:
     if not re.fullmatch(r"[1-9][0-9]*[smhd]", value):
         raise Flaw(f"`{value}` is not a duration: write a number and s, m, h or d, such as `90d`")
+
+
+def milliseconds(duration: str) -> int:
+    """How long a duration of a manifest is, such as `90d`."""
+    return int(duration[:-1]) * {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}[duration[-1]]
 
 
 def _check_rate(value: str) -> None:
