@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from valetkey.errors import PageError, where
+from valetkey.errors import PageError, StoreError, where
 from valetkey.pages import cookies
 from valetkey.pages.forms import Form
 from valetkey.pages.headers import page_headers
@@ -39,6 +39,12 @@ class Door:
             return await self._handled(await self._visit(request))
         except PageError as error:
             return self._problem(error)
+        except StoreError as error:
+            _log.error("%s could not be stored: %s", self._path, error)
+            text = (
+                "The store of this server cannot be written, so nothing was done. Its operator has to look."
+            )
+            return self._problem(PageError(503, "Not now", text))
         except Exception as error:  # noqa: BLE001 - whatever it is, a person gets a page and no detail
             _log.error("%s failed: %s", self._path, where(error))
             text = "Nothing more is known to have been done. Try again; the operator's log says what it was."

@@ -6,6 +6,7 @@ is about are told. What ends by the clock is no fact anywhere, and is looked for
 """
 
 import itertools
+import logging
 from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -19,12 +20,14 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from valetkey.errors import StoreError
 from valetkey.model import Caller, Clock, Principal
 from valetkey.server.callers import Callers
 from valetkey.server.elicit import Context
 from valetkey.server.presences import Presences, Whose, concerns
 from valetkey.store import Row, Store
 
+_log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.5
 _LOOKS = 20
 """After so many looks everybody who is present is looked at: their time may be over."""
@@ -122,14 +125,21 @@ class Changes:
             for look in itertools.count(1):
                 await anyio.sleep(EVERY_SECONDS)
                 now = self._clock.now()
-                if self._listeners.anybody() or self.presences:
-                    seen = await self._look(seen, tasks)
-                    await self._listeners.tell(await self._ended(then, now))
-                else:
-                    seen = await self._head()
+                try:
+                    seen = await self._round(seen, then, now, tasks)
+                except StoreError as error:  # the next look sees what this one did not
+                    _log.warning("whether anything changed could not be told: %s", error)
+                    continue
                 if look % _LOOKS == 0:
                     self.presences.look(tasks)
                 then = now
+
+    async def _round(self, seen: int, then: int, now: int, tasks: TaskGroup) -> int:
+        if not self._listeners.anybody() and not self.presences:
+            return await self._head()
+        seen = await self._look(seen, tasks)
+        await self._listeners.tell(await self._ended(then, now))
+        return seen
 
     async def _look(self, seen: int, tasks: TaskGroup) -> int:
         rows = await self._store.all(_CHANGES, seen, *_WATCHED)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from valetkey import authserver
 from valetkey.assemble import House
+from valetkey.errors import StoreError
 from valetkey.pages import Pages, Site
 from valetkey.people import Welcome
 from valetkey.people.proved import Proved
@@ -21,6 +22,7 @@ from valetkey.server.places import Places
 from valetkey.server.selection import UNDERSCORE, Selection
 from valetkey.serving.acting import agents_self, grant_types
 from valetkey.serving.presence import presence
+from valetkey.serving.unforeseen import store_failed
 from valetkey.settings import EndpointSettings
 from valetkey.web import routes
 
@@ -30,7 +32,9 @@ def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
     pages, served = _pages(house), [route for endpoint in endpoints for route in endpoint.routes]
     letting_in = _letting_in(house, pages, frozenset(endpoint.resource for endpoint in endpoints))
     rooms = [*letting_in, *_rooms(house, pages), *_about(house)]
-    return pages.application([*served, public_keys(house.tokens), *rooms])
+    app = pages.application([*served, public_keys(house.tokens), *rooms])
+    app.add_exception_handler(StoreError, store_failed)
+    return app
 
 
 def pages_application(house: House) -> Starlette:

@@ -19,6 +19,7 @@ from valetkey.serving.application import application, endpoints_of
 from valetkey.serving.listening import announced
 from valetkey.serving.patient import patient
 from valetkey.serving.sockets import Patience, Sockets, patience_of
+from valetkey.serving.unforeseen import Untold
 
 _GRACE_SECONDS = 25
 """How long requests may still take after a stop: a refresh under way is finished and stored."""
@@ -132,7 +133,7 @@ class _InBlock(Server):
 
 def _config(app: Starlette, sockets: Sockets) -> Config:
     return Config(
-        app,
+        Untold(app),
         http=patient(sockets),
         access_log=False,  # its lines would hold codes and states
         log_level="warning",
