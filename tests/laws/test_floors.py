@@ -18,6 +18,7 @@ FLOORS = {
     "grants": 5,
     "identity": 6,
     "needs": 6,
+    "notices": 7,
     "calls": 7,
     "pages": 7,
     "server": 8,

@@ -85,7 +85,7 @@ class Street:
         """All rows of all tables but those of the jobs, to see that nothing changed."""
         store = self.town.house.ground.store
         tables = await store.all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        names = {one["name"] for one in tables} - {"checkpoints", "leases"}
+        names = {one["name"] for one in tables} - {"checkpoints", "leases", "noticed"}
         rows = {name: await store.all(f"SELECT * FROM {name}") for name in names}
         return {name: [tuple(row) for row in found] for name, found in rows.items()}
 

@@ -19,6 +19,7 @@ from valetkey.assemble.rooms import (
     build_authserver,
     build_connections,
     build_jobs,
+    build_notices,
     build_trust,
 )
 from valetkey.authserver import AuthServer
@@ -34,6 +35,7 @@ from valetkey.identity.trust import Trust
 from valetkey.jobs import Jobs
 from valetkey.model import Clock, Randomness
 from valetkey.needs import Answers, Needs, Parts, Reading, Requests
+from valetkey.notices import Notices
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Passkeys, Sessions, Welcome
 from valetkey.people.proved import Proved
@@ -41,6 +43,8 @@ from valetkey.settings import Settings
 
 
 from valetkey.vault.sources.passphrase import Passphrases
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """Everything that was built. The command line and the server take what they need of it."""
@@ -62,6 +66,7 @@ class House:
     answers: Answers
     calls: Calls
     authserver: AuthServer
+    notices: Notices
     jobs: Jobs
 
 
@@ -111,6 +116,7 @@ def _house(ground: Ground, issuer: str) -> House:
     accounts = Accounts(store, keys, ids, clock, ground.randomness)
     passkeys = Passkeys(store, keys, ids, clock, ground.randomness, ground.public_url)
     authserver = build_authserver(ground, tokens, agents, sessions, grants)
+    notices = build_notices(ground, connections)
     identity = Identity(tokens, sessions, grants, trusted.trusted)
     answering = Answering(
         store, ground.catalog, needs, requests, connections, grants, accounts, agents, identity
@@ -142,7 +148,8 @@ def _house(ground: Ground, issuer: str) -> House:
             answering,
         ),
         authserver=authserver,
-        jobs=build_jobs(ground, connections, authserver, trusted, sessions),
+        notices=notices,
+        jobs=build_jobs(ground, connections, authserver, trusted, sessions, notices),
     )
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from valetkey.assemble.ground import Ground, sign_head
+from valetkey.assemble.ground import Ground, head_file, pages_at, sign_head
 from valetkey.authserver import AuthServer
 from valetkey.authserver.authentication import ClientAuthentication
 from valetkey.authserver.authorizations import Authorizations
@@ -34,6 +34,11 @@ from valetkey.identity.issuers import Issuers
 from valetkey.identity.trust import Trust, trust
 from valetkey.jobs import Jobs
 from valetkey.needs import Answers, Parts, PastedSecrets, Requests, Trips
+from valetkey.notices import Addresses, Notices, Post, SmtpPassword, Survey
+from valetkey.notices.noticing import Noticing
+from valetkey.notices.outbox import Outbox
+from valetkey.notices.summary import Summary
+from valetkey.notices.words import Words
 from valetkey.people import Agents, Once, Sessions, Tries
 from valetkey.people.sweeping import Sweeping
 
@@ -120,8 +125,57 @@ def build_answers(
     return Answers(store, connections, grants, requests, parts, trips, pasted, most)
 
 
+def build_notices(ground: Ground, connections: Connections) -> Notices:
+    """Who is told what, and how all stands."""
+    store, ids, clock, settings = ground.store, ground.ids, ground.clock, ground.settings
+    audit, vault, told = ground.audit, ground.vault, settings.notify
+    outbox, password = Outbox(store, ids, clock), SmtpPassword(store, vault, audit)
+    addresses = Addresses(store, vault, audit, ids, clock, ground.randomness)
+    words = Words(ground.catalog, ground.public_url)
+    people, operator = bool(told.ways_to_people), bool(told.ways_to_operator)
+    survey = Survey(
+        settings,
+        store,
+        ground.leases,
+        ground.keys,
+        ground.catalog,
+        outbox,
+        clock,
+        connections,
+        pages=pages_at(ground.public_url),
+        head=head_file(settings),
+    )
+    return Notices(
+        addresses=addresses,
+        noticing=Noticing(store, outbox, addresses, connections, clock, carried=people),
+        outbox=outbox,
+        post=Post(
+            store,
+            ground.keys,
+            ground.egress,
+            outbox,
+            addresses,
+            connections,
+            password,
+            words,
+            told,
+            ids,
+            clock,
+            ground.public_url,
+        ),
+        password=password,
+        summary=Summary(store, survey, outbox, carried=operator),
+        survey=survey,
+    )
+
+
 def build_jobs(
-    ground: Ground, connections: Connections, authserver: AuthServer, trusted: Trust, sessions: Sessions
+    ground: Ground,
+    connections: Connections,
+    authserver: AuthServer,
+    trusted: Trust,
+    sessions: Sessions,
+    notices: Notices,
 ) -> Jobs:
     """What happens without anybody asking."""
     store, clock = ground.store, ground.clock
@@ -130,6 +184,7 @@ def build_jobs(
         trusted.sign_ins.forget_late,
         sessions.forget_exchanged,
         Sweeping(store, clock).sweep,
+        *notices.jobs,
         connections.ahead.renew_due,
         connections.ending.forget_dead,
     )

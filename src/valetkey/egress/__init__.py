@@ -3,6 +3,7 @@
 `out` is the file to read first. What a reply means, and where credentials come from, is for other rooms.
 """
 
+from valetkey.egress.mail import Mail, MailServer
 from valetkey.egress.messages import Credential, Credentials, Incoming, Limits, Outgoing, is_401
 from valetkey.egress.out import Egress, Upstream
 from valetkey.egress.permit import origin_of
@@ -14,6 +15,8 @@ __all__ = [
     "Egress",
     "Incoming",
     "Limits",
+    "Mail",
+    "MailServer",
     "Outgoing",
     "Rules",
     "Upstream",

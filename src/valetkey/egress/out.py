@@ -7,9 +7,12 @@ from typing import Self
 
 from valetkey.egress import permit
 from valetkey.egress.addresses import Lookup, system_lookup
+from valetkey.egress.mail import Mail, MailServer, send_mail
 from valetkey.egress.messages import Credential, Credentials, Incoming, Limits, Outgoing, is_401
+from valetkey.egress.pool import tls
 from valetkey.egress.routes import Routes, Rules
 from valetkey.egress.wire import Wire
+from valetkey.errors import EgressError
 
 DEFAULT = Limits()
 
@@ -25,6 +28,8 @@ class Egress:
         self._routes = Routes(rules)
         self._rules, self._lookup = rules, lookup
         self._wire: Wire | None = None
+        self.failed: Callable[[EgressError], object] = _unwatched
+        """Told of each request and message that brought no usable answer, if anybody counts them."""
         _quieten_libraries()
 
     async def __aenter__(self) -> Self:
@@ -54,10 +59,22 @@ class Egress:
         Raises EgressRefused (never sent), EgressUnreachable (not sent), EgressBadAnswer or
         EgressAnswerLost (it may have been carried out).
         """
-        origin, target = permit.permitted(request, origins, credential)
-        headers = permit.headers(request, credential)
-        route = self._routes.to(origin)
-        return await self._open().exchange(request.method, route, target, headers, request.body, limits)
+        try:
+            origin, target = permit.permitted(request, origins, credential)
+            headers = permit.headers(request, credential)
+            route = self._routes.to(origin)
+            return await self._open().exchange(request.method, route, target, headers, request.body, limits)
+        except EgressError as error:
+            self.failed(error)
+            raise
+
+    async def mail(self, server: MailServer, mail: Mail) -> None:
+        """Send one mail through the operator's server. Raises as `send_mail` does."""
+        try:
+            await send_mail(server, mail, tls(self._rules.ca_bundle))
+        except EgressError as error:
+            self.failed(error)
+            raise
 
     def reroute(self, url: str) -> str:
         """Return where a browser finds a logical URL: the same, unless `[hosts]` overrides its origin."""
@@ -105,6 +122,10 @@ class Upstream:
         reply = await self._egress.send(request, origins=self._origins, limits=limits, credential=credential)
         self.status = reply.status
         return reply
+
+
+def _unwatched(_: EgressError) -> None:
+    """Nobody counts."""
 
 
 def _quieten_libraries() -> None:

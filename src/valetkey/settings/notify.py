@@ -88,6 +88,17 @@ class NotifySettings(Table):
             raise ValueError("`operator` is told by mail, which takes a table [notify.smtp]")
         return self
 
+    @property
+    def ways_to_people(self) -> list[str]:
+        """How letters to people can leave, the best way first."""
+        carried = self.webhook is not None and self.webhook.people
+        return (["mail"] if self.smtp else []) + (["webhook"] if carried else [])
+
+    @property
+    def ways_to_operator(self) -> list[str]:
+        """How letters to the operator leave: by each of these."""
+        return (["mail"] if self.operator else []) + (["webhook"] if self.webhook else [])
+
 
 class OperatorSettings(Table):
     """`[operator]`: the port that is the operator's alone. Without `listen` there is none."""

@@ -40,6 +40,7 @@ class Purpose(StrEnum):
     CHECKPOINT = "checkpoint"
     ROWS = "rows"
     PRESENCE = "presence"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
