@@ -62,14 +62,18 @@ class Linked:
 
     async def connect(self, name: str = "notes", account: str = ANA) -> Connection:
         """Consent at the provider, redeem, confirm and grant everything: one step for a test."""
-        connections, connector = self.house.connections, self.connector(name)
-        registration = f"my-{connector.provider}"
-        redirect_uri = connections.flows.redirect_uri(registration)
-        scopes = connector.to_ask(frozenset(s for tool in connector.tools.values() for s in tool.scopes))
-        back = self.sandbox.approve(_authorize_url(connector, scopes, redirect_uri), account)
-        code = parse_qs(urlsplit(back).query)["code"][0]
-        trip = Trip("req_test", registration, code, _VERIFIER, {})
-        connecting = connections.connecting
+        return await self.redeemed(name, self.consented(name, account))
+
+    def consented(self, name: str = "notes", account: str = ANA) -> str:
+        """Consent at the provider; returns the code with which a browser would come back."""
+        back = self.sandbox.approve(_authorize_url(self.connector(name), *self._asked(name)), account)
+        return parse_qs(urlsplit(back).query)["code"][0]
+
+    async def redeemed(self, name: str, code: str) -> Connection:
+        """Redeem a code, confirm the connection and grant everything, as the pages do."""
+        connector, (scopes, redirect_uri) = self.connector(name), self._asked(name)
+        trip = Trip("req_test", f"my-{connector.provider}", code, _VERIFIER, {})
+        connecting = self.house.connections.connecting
         new = await connecting.arrive(trip, self.caller.principal, connector, scopes, redirect_uri)
         tools = Given(frozenset(tool.name for tool in connector.tools.values()), frozenset(), None)
         async with self.house.ground.store.transaction() as tx:
@@ -78,6 +82,12 @@ class Linked:
                 tx, self.caller.principal, self.caller.actor.client, [made.id], tools
             )
         return made
+
+    def _asked(self, name: str) -> tuple[frozenset[str], str]:
+        """What is asked for, all that there is, and where the answer goes."""
+        connector = self.connector(name)
+        scopes = connector.to_ask(frozenset(s for tool in connector.tools.values() for s in tool.scopes))
+        return scopes, self.house.connections.flows.redirect_uri(f"my-{connector.provider}")
 
     async def call(self, connector: str = "notes") -> dict[str, Json]:
         """Make a call that reads. Raises CallError."""

@@ -5,8 +5,9 @@ They say JSON lines on their output, and begin when a line comes in.
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -17,7 +18,7 @@ from tests.support.linked import Linked, moved_in
 from tests.support.shared_clock import SharedClock
 from tests.support.town import settings_for
 from valetkey.assemble import opened
-from valetkey.errors import CallError
+from valetkey.errors import CallError, ValetkeyError
 from valetkey.sandbox import Sandbox
 
 NOBODY = Sandbox(FakeClock())
@@ -45,21 +46,40 @@ def refreshing(people: list[int], **where: str) -> None:
 async def _refreshing(people: list[int], where: dict[str, str]) -> None:
     async with at_home(**where) as here:
         say("ready")
-        while await anyio.to_thread.run_sync(sys.stdin.readline):
-            ended = dict[int, str]()
-
-            async def one(number: int, ended: dict[int, str] = ended) -> None:
-                ended[number] = await _called(of_person(here, number))
-
-            async with anyio.create_task_group() as tasks:
-                for number in people:
-                    tasks.start_soon(one, number)
-            say([ended[number] for number in people])
+        while await told():
+            say(await at_once([of_person(here, number).call for number in people]))
 
 
-async def _called(here: Linked) -> str:
-    try:
-        await here.call()
-    except CallError as error:
-        return error.outcome
-    return "ok"
+def exchanging(codes: dict[str, str], **where: str) -> None:
+    """Redeem and confirm each person's code, all at once, when a line comes in; say how it ended."""
+    anyio.run(_exchanging, codes, where)
+
+
+async def _exchanging(codes: dict[str, str], where: dict[str, str]) -> None:
+    async with at_home(**where) as here:
+        say("ready")
+        await told()
+        people = [(of_person(here, int(number)), code) for number, code in codes.items()]
+        say(await at_once([partial(person.redeemed, "notes", code) for person, code in people]))
+
+
+async def told() -> str:
+    """The next line that comes in; empty when none will."""
+    return await anyio.to_thread.run_sync(sys.stdin.readline)
+
+
+async def at_once(works: Sequence[Callable[[], Awaitable[object]]]) -> list[str]:
+    """Do all of this at once; how each ended, an error by its outcome or its kind."""
+    ended = dict[int, str]()
+
+    async def one(number: int) -> None:
+        try:
+            await works[number]()
+            ended[number] = "ok"
+        except ValetkeyError as error:
+            ended[number] = error.outcome if isinstance(error, CallError) else type(error).__name__
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(works)):
+            tasks.start_soon(one, number)
+    return [ended[number] for number in range(len(works))]
