@@ -40,8 +40,6 @@ from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Passkeys, Sessions, Welcome
 from valetkey.people.proved import Proved
 from valetkey.settings import Settings
-
-
 from valetkey.vault.sources.passphrase import Passphrases
 
 
@@ -78,10 +76,10 @@ async def opened(
     local: bool = False,
     clock: Clock | None = None,
     randomness: Randomness = secrets.token_bytes,
+    passphrases: Passphrases | None = None,
 ) -> AsyncIterator[House]:
     """Open the house for a while: keys and store first, then what stands on them.
 
-    passphrases: Passphrases | None = None,
     `public_url` is where this server is reached, if the settings do not say; `local`: over stdio, so
     that its pages are at the callback port unless a server runs; `passphrases`: who is asked for the root
     key's, None for nobody. Raises ConfigError, before anything is changed, when key, store, manifests or
