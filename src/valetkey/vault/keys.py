@@ -91,10 +91,10 @@ class KeyRing:
         """Told of rows that do not fit their MACs: the audit, once it is open."""
 
     @property
-    @property
     def store_id(self) -> str:
         return self.keks.store_id
 
+    @property
     def active(self) -> str:
         """The id of the key-encryption key that seals new records."""
         return self.keks.active
@@ -110,16 +110,16 @@ class KeyRing:
 
     async def load_server_keys(self, tx: Transaction, ids: Ids, clock: Clock) -> None:
         """Read the server's keys, and make those that are missing."""
-        await self.reload(tx, clock)
         await self.keks.load(tx)
+        await self.reload(tx, clock)
         for purpose in set(Purpose) - {key.purpose for key in self._server}:
             self._server.append(await self._make(tx, purpose, ids, clock))
 
     async def reload(self, db: Reads, clock: Clock) -> None:
         """Read the server's keys again: another process may have made new ones."""
         rows = await db.all(_SERVER_KEYS, clock.now())
-        self._server = [self._server_key(row) for row in rows]
         await self.keks.meet(db, *(row["kek"] for row in rows))
+        self._server = [self._server_key(row) for row in rows]
 
     async def rotate_server_key(
         self, tx: Transaction, purpose: Purpose, ids: Ids, clock: Clock, *, accepted_for: int | None
