@@ -18,6 +18,16 @@ from valetkey.vault.rows import BoundRows, Table
 ACCOUNT = "account"
 _LIVE = (ConnectionState.CONNECTED, ConnectionState.NEEDS_REAUTH)
 
+EDGES = {
+    ConnectionState.PENDING: {ConnectionState.CONFIRMING, ConnectionState.REVOKED},
+    ConnectionState.CONFIRMING: {ConnectionState.CONNECTED, ConnectionState.REVOKED},
+    # to itself: its person has connected the same account anew
+    ConnectionState.CONNECTED: set(ConnectionState) - {ConnectionState.PENDING, ConnectionState.CONFIRMING},
+    ConnectionState.NEEDS_REAUTH: {ConnectionState.CONNECTED, ConnectionState.REVOKED},
+    ConnectionState.REVOKED: set[ConnectionState](),
+}
+"""Every step from one state to another that there is."""
+
 
 class Rows:
     """Reads and changes connections; every change says so in the audit, in the same transaction."""
@@ -104,11 +114,14 @@ class Rows:
     ) -> None:
         """Move a connection to a state, and record it as `connection.<state>`.
 
-        Raises UsageError for one that was revoked: nothing leads back from there.
+        Raises UsageError for one that was revoked: nothing leads back from there. No other step than those
+        of `EDGES` is taken, and no other code writes a state: a row that somebody else wrote has no MAC.
         """
         now = await self.get(tx, connection.id)
         if now is None or now.state is ConnectionState.REVOKED:
             raise UsageError("this connection has ended already")
+        if state not in EDGES[now.state]:
+            raise AssertionError(f"no connection goes from {now.state} to {state}")
         await self._bound.change(tx, now.id, state=state, reason=reason, changed=self._clock.now())
         said = {
             "connection": connection.id,

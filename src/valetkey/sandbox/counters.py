@@ -1,6 +1,8 @@
 """What a provider saw: the numbers tests compare with what our side claims. Never a token or a secret."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -38,6 +40,7 @@ class Counters:
 
     `token_requests` by (grant type, "ok" or error), `refreshes` by account and by grant id, `api_calls`
     by the account whose token came, `api_refused` by reason, `faults` by name, `last` by kind of endpoint.
+    `most_at_once` is how many requests were being answered side by side, by kind.
     """
 
     token_requests: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -47,6 +50,8 @@ class Counters:
     api_refused: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
+    at_once: Counter[str] = field(default_factory=Counter)
+    most_at_once: Counter[str] = field(default_factory=Counter)
     revocations: int = 0
     codes_issued: int = 0
     codes_reused: int = 0
@@ -59,6 +64,16 @@ class Counters:
         self.requests[kind] += 1
         self.last[kind] = Seen.of(request, account, with_query=kind == "api")
 
+    @contextmanager
+    def under_way(self, kind: str) -> Iterator[None]:
+        """Count a request among those that are being answered, for the length of the block."""
+        self.at_once[kind] += 1
+        self.most_at_once[kind] = max(self.most_at_once[kind], self.at_once[kind])
+        try:
+            yield
+        finally:
+            self.at_once[kind] -= 1
+
     def as_json(self) -> Json:
         return {
             "token_requests": _nested(self.token_requests),
@@ -68,6 +83,7 @@ class Counters:
             "api_refused": dict(self.api_refused),
             "faults": dict(self.faults),
             "requests": dict(self.requests),
+            "most_at_once": dict(self.most_at_once),
             "revocations": self.revocations,
             "codes_issued": self.codes_issued,
             "codes_reused": self.codes_reused,

@@ -163,6 +163,14 @@ async def _status(fault: Fault, _request: Request, _handler: Handler) -> Respons
     return Response(content, fault.options.get("status", 500), headers, "application/json")
 
 
+async def _altered(fault: Fault, request: Request, handler: Handler) -> Response:
+    """Do the work, and answer with some members of the JSON set to something else, or taken away (None)."""
+    response = await handler(request)
+    answer = json.loads(bytes(response.body)) | fault.options.get("set", {})
+    told = {name: value for name, value in answer.items() if value is not None}
+    return Response(json.dumps(told), response.status_code, media_type="application/json")
+
+
 async def _set_cookie(_fault: Fault, request: Request, handler: Handler) -> Response:
     response = await handler(request)
     response.set_cookie("sandbox_trap", "whoever sends this back kept a cookie jar")
@@ -182,5 +190,6 @@ HOSTILE: dict[str, Misbehave] = {
     "oversized": _oversized,
     "drip": _drip,
     "status": _status,
+    "altered": _altered,
     "set_cookie": _set_cookie,
 }

@@ -32,7 +32,10 @@ class BadToken(ValetkeyError):
 
 @dataclass(slots=True)
 class Grant:
-    """One person's consent: what everything that came of it hangs on."""
+    """One person's consent: what everything that came of it hangs on.
+
+    `reused` counts how often a spent refresh token of it came again.
+    """
 
     id: str
     client: str
@@ -41,6 +44,7 @@ class Grant:
     offline: bool
     revoked: bool = False
     refreshes: int = 0
+    reused: int = 0
 
     def as_json(self) -> Json:
         return {
@@ -51,6 +55,7 @@ class Grant:
             "offline": self.offline,
             "revoked": self.revoked,
             "refreshes": self.refreshes,
+            "reused": self.reused,
         }
 
 
@@ -254,6 +259,7 @@ class Ledger:
 
     def _reused(self, spent: Refresh, answer: Issued) -> Issued:
         """A rotated token came again: the same pair within the grace, else a thief's sign."""
+        spent.grant.reused += 1
         if self._clock.now() - spent.spent_at < self.rules.reuse_grace * SECOND:
             return answer
         spent.grant.revoked = spent.grant.revoked or self.rules.reuse_kills

@@ -112,10 +112,11 @@ class Provider:
 
         async def endpoint(request: Request) -> Response:
             self.counters.saw(kind, request, self.ledger.owner(self.kind.secret(request)))
-            fault = self.faults.take(kind)
-            if fault is None:
-                return await handler(request)
-            self.counters.faults[fault.name] += 1
-            return await HOSTILE[fault.name](fault, request, handler)
+            with self.counters.under_way(kind):
+                fault = self.faults.take(kind)
+                if fault is None:
+                    return await handler(request)
+                self.counters.faults[fault.name] += 1
+                return await HOSTILE[fault.name](fault, request, handler)
 
         return Route(path, endpoint, methods=methods)
