@@ -53,6 +53,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("settings/*", "manifest/*", "api/*"),
     ),
     "pythonjsonlogger": ("log lines as JSON", ("serving/*", "cli/*")),
+    "pydantic_core": ("results as JSON, in Rust", ("manifest/*", "server/handlers.py")),
     "requests": ("hvac's errors", ("vault/sources/transit.py",)),
     "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
     "starlette": (
@@ -68,7 +69,13 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "yarl": ("aiohttp's URLs, so that it sends the bytes we checked", ("egress/*",)),
 }
 
-PART_OF = {"botocore": "boto3", "mcp_types": "mcp", "requests": "hvac", "yarl": "aiohttp"}
+PART_OF = {
+    "botocore": "boto3",
+    "mcp_types": "mcp",
+    "pydantic_core": "pydantic",
+    "requests": "hvac",
+    "yarl": "aiohttp",
+}
 
 NEVER_IMPORTED = {
     "httptools": "uvicorn's faster parser, used when it is there",

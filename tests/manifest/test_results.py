@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valetkey.manifest.arguments import FORMATS, Validator
-from valetkey.manifest.results import Results, plainly
+from valetkey.manifest.plainly import plainly
+from valetkey.manifest.results import Results
 from valetkey.model import Json
 
 NAMES = st.sampled_from(["id", "title", "items"])

@@ -6,10 +6,9 @@ Who may append is decided elsewhere; nothing here changes or removes an event.
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from valetkey.audit.chain import Personal, core_bytes, first_hash, next_hash, personal_part
 from valetkey.errors import StoreError
@@ -18,7 +17,10 @@ from valetkey.store import Row, Store, Transaction
 from valetkey.vault import Vault
 
 _log = logging.getLogger(__name__)
-_BATCH = 256
+_BATCH, _MOST = 256, 10_000
+_A_MOMENT = 0.02
+"""Seconds that an event nobody waits for waits for company."""
+
 Claim = Callable[[Transaction], Awaitable[bool]]
 """Takes, in an event's own transaction, what may be taken once; False: it was gone, and so is the event."""
 
@@ -27,7 +29,7 @@ _Row = tuple[int, str, int, str, str | None, str | None, str | None, str | None,
 
 @dataclass(slots=True)
 class Pending:
-    """An event on its way to the next commit. `done` is set when it is written or refused.
+    """An event on its way to the next commit. `done`, if anybody waits, is set when it is written or refused.
 
     `unless_opened`: it comes from a leg that sent nothing, and is left out when another leg of the
     same call was sent: only that one knows how it ended. `claim` is tried last, by an event that would
@@ -40,7 +42,7 @@ class Pending:
     unless_opened: bool = False
     claim: Claim | None = None
     gone: bool = False
-    done: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event | None = None
     error: str | None = None
     written: bool = False
 
@@ -73,7 +75,7 @@ class Appender:
             before = row[-1]
             rows.append(row)
             if part:
-                personal[row[1]] = asdict(part)
+                personal[row[1]] = {"salt": part.salt, "text": part.text}
         await tx.many("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows)
         await self._vault.put_new(tx, "audit", personal)
 
@@ -121,30 +123,34 @@ async def _claimed(tx: Transaction, item: Pending) -> bool:
 
 
 class GroupCommit:
-    """One task that writes whatever is waiting in one transaction, so that calls share a commit."""
+    """One task that writes whatever is waiting in one transaction, so that calls share a commit.
+
+    What nobody waits for is not worth a commit of its own: it goes with the next that is, or after a moment.
+    """
 
     def __init__(self, store: Store, appender: Appender) -> None:
         self._store, self._appender = store, appender
-        self._send: MemoryObjectSendStream[Pending]
-        self._receive: MemoryObjectReceiveStream[Pending]
-        self._send, self._receive = anyio.create_memory_object_stream[Pending](10_000)
+        self._waiting: list[Pending] = []
+        self._wanted, self._left, self._closed = anyio.Event(), anyio.Event(), False
 
     def soon(self, item: Pending) -> Pending:
         """Put an event into the next commit without waiting for it.
 
         Raises StoreError when too many wait, or when no more are taken.
         """
-        try:
-            self._send.send_nowait(item)
-        except anyio.WouldBlock:
-            raise StoreError("the audit cannot keep up; nothing is sent until it does") from None
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            raise StoreError("the audit is closed; nothing is sent any more") from None
+        if self._closed:
+            raise StoreError("the audit is closed; nothing is sent any more")
+        if len(self._waiting) >= _MOST:
+            raise StoreError("the audit cannot keep up; nothing is sent until it does")
+        self._waiting.append(item)
+        self._left.set()
         return item
 
     async def now(self, item: Pending) -> bool:
         """Wait until an event is written; False when its call already had one. Raises StoreError."""
+        item.done = anyio.Event()
         self.soon(item)
+        self._wanted.set()
         await item.done.wait()
         if item.error is not None:
             raise StoreError(item.error)
@@ -153,22 +159,27 @@ class GroupCommit:
     async def run(self) -> None:
         """Write until `finish` is called; then write what is left and return. Cannot be cancelled."""
         with anyio.CancelScope(shield=True):
-            async with self._receive:
-                async for first in self._receive:
-                    await self._write([first, *self._waiting()])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._want_what_was_left)
+                while self._waiting or not self._closed:
+                    await self._wanted.wait()
+                    self._wanted = anyio.Event()
+                    while self._waiting:
+                        items, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                        await self._write(items)
+                tasks.cancel_scope.cancel()
+
+    async def _want_what_was_left(self) -> None:
+        while True:
+            await self._left.wait()
+            await anyio.sleep(_A_MOMENT)
+            self._left = anyio.Event()
+            self._wanted.set()
 
     def finish(self) -> None:
         """Take no more events."""
-        self._send.close()
-
-    def _waiting(self) -> list[Pending]:
-        items: list[Pending] = []
-        while len(items) < _BATCH:
-            try:
-                items.append(self._receive.receive_nowait())
-            except (anyio.WouldBlock, anyio.EndOfStream):
-                break
-        return items
+        self._closed = True
+        self._wanted.set()
 
     async def _write(self, items: list[Pending]) -> None:
         try:
@@ -195,7 +206,8 @@ class GroupCommit:
 def _settle(items: Sequence[Pending], error: str | None) -> None:
     for item in items:
         item.error = error
-        item.done.set()
+        if item.done is not None:
+            item.done.set()
 
 
 _EVENTS = "SELECT seq, hash, call, kind FROM audit"

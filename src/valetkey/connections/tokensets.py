@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from valetkey.connections.schedule import ahead_at, ends_at, idle_at, refreshing
 from valetkey.errors import IntegrityError
@@ -129,6 +130,7 @@ class TokenSets:
         return await self._vault.put(tx, purpose, key, _content(owner, tokens), bound=bound)
 
 
+@lru_cache(maxsize=1024)
 def bound_to(origins: frozenset[str], registration: str | None, *, overridden: bool) -> str:
     """The digest that ties a token set to where it may go (SHA-256, hex)."""
     text = json.dumps([sorted(origins), registration, overridden])

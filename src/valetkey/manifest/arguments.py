@@ -12,6 +12,7 @@ from jsonschema.exceptions import ValidationError
 
 from valetkey.errors import CallError
 from valetkey.manifest.flaws import nearest
+from valetkey.manifest.plainly import plainly
 from valetkey.manifest.schema_tools import Arg, Paging
 from valetkey.model import Json, Outcome
 
@@ -85,17 +86,21 @@ class Arguments:
         self._properties: Mapping[str, Mapping[str, Json]] = self.schema["properties"]
         self._may_be_null = {name for name, arg in args.items() if arg.optional} | {"cursor"}
         self._defaults = {name: arg.default for name, arg in args.items() if arg.default is not None}
-        self._validator = Validator(self.schema, format_checker=FORMATS)
+        self._plainly, self._validator = plainly(self.schema), Validator(self.schema, format_checker=FORMATS)
 
     def check(self, arguments: Json) -> dict[str, Json]:
         """Return the arguments with defaults. Raises CallError `invalid`, never repeating a value."""
         if not isinstance(arguments, dict) or not _is_json(arguments):
             raise CallError(Outcome.INVALID, "The arguments must be one JSON object.")
         given = {k: v for k, v in arguments.items() if v is not None or k not in self._may_be_null}
+        if not self._plainly(given):
+            self._refuse_unfit(given)
+        return self._defaults | given
+
+    def _refuse_unfit(self, given: Json) -> None:
         problems = sorted({self._problem(error) for error in self._validator.iter_errors(given)})
         if problems:
             raise CallError(Outcome.INVALID, f"{'; '.join(problems)}. {self._accepted()}")
-        return self._defaults | given
 
     def _problem(self, error: Any) -> str:
         if error.validator == "additionalProperties" and not error.absolute_path:

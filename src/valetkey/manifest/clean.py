@@ -9,6 +9,8 @@ import math
 import re
 from typing import NoReturn
 
+from pydantic_core import to_json
+
 from valetkey.model import Json
 
 INVISIBLE = re.compile(
@@ -25,13 +27,31 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 def clean(value: Json) -> Json:
     """Return the value with every invisible character taken out of its strings and keys."""
+    return value if _is_clean(value) else _cleaned(value)
+
+
+def _is_clean(value: Json) -> bool:
+    """Whether the value, as one text of JSON, shows at a glance that there is nothing to take out.
+
+    Control characters are escaped there. A backslash of the text may look the same, and is looked at again.
+    """
+    try:
+        text = to_json(value).decode()
+    except ValueError:  # a lone surrogate
+        return False
+    if any(escape in text for escape in ("\\u", "\\b", "\\f", "\\r")):
+        return False
+    return text.isprintable() if text.isascii() else INVISIBLE.search(text) is None
+
+
+def _cleaned(value: Json) -> Json:
     if isinstance(value, str):
         plain = value.isascii() and value.isprintable()  # most are, and asking is cheaper than searching
         return value if plain else INVISIBLE.sub("", value)
     if isinstance(value, list):
-        return [clean(item) for item in value]
+        return [_cleaned(item) for item in value]
     if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
+        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
     return value
 
 

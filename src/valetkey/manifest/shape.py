@@ -3,7 +3,6 @@
 What a value may contain is settled in `clean`; the extra functions are in `helpers`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,9 +10,11 @@ import jmespath
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from jmespath.exceptions import JMESPathError
+from pydantic_core import to_json
 
 from valetkey.manifest import helpers
 from valetkey.manifest.clean import clean
+from valetkey.manifest.compiled import Search, compiled, is_false
 from valetkey.manifest.flaws import Flaw, unknown
 from valetkey.model import Json
 
@@ -30,29 +31,29 @@ _threads: RunVar[CapacityLimiter] = RunVar("valetkey shaping threads")
 class Expression:
     """One compiled JMESPath expression. Raises Flaw when it is not one, or calls an unknown function."""
 
-    __slots__ = ("_parsed", "source")
+    __slots__ = ("_search", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         try:
-            self._parsed = jmespath.compile(source)
+            parsed = jmespath.compile(source).parsed
         except JMESPathError as error:
             raise Flaw(f"not JMESPath: {str(error).splitlines()[0]}") from None
-        for name in _functions(self._parsed.parsed):
+        for name in _functions(parsed):
             if name not in helpers.NAMES:
                 raise unknown("function", name, helpers.NAMES)
+        self._search: Search = compiled(parsed, _OPTIONS)
 
     def search(self, value: Json) -> Json:
         """Return what the expression finds; a type it did not expect finds nothing."""
         try:
-            return self._parsed.search(value, options=_OPTIONS)
-        except JMESPathError:
+            return self._search(value)
+        except (JMESPathError, TypeError):  # the library compares a text with a number, and falls over it
             return None
 
     def holds(self, value: Json) -> bool:
         """Say whether the expression finds something JMESPath calls true (0 is, empty things are not)."""
-        found = self.search(value)
-        return found not in ("", [], {}) and found is not None and found is not False
+        return not is_false(self.search(value))
 
 
 def _functions(node: Mapping[str, Any]) -> Iterator[str]:
@@ -130,4 +131,4 @@ def _cut(value: Json, longest: int) -> Json:
 
 
 def _size(value: Json) -> int:
-    return len(json.dumps(value, ensure_ascii=False).encode())
+    return len(to_json(value))

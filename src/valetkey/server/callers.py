@@ -19,8 +19,15 @@ _CANNOT_BE_ASKED = 503
 class Callers(Protocol):
     """Where the handlers learn for whom, and as which agent, a request is made."""
 
+    async def arrived(self) -> Caller:
+        """Return the caller of a request that has just come in. Raises Unauthenticated."""
+        ...
+
     async def current(self) -> Caller:
-        """Return the caller of this request. Raises Unauthenticated."""
+        """Return the caller of a request that was held, if they would still be let in.
+
+        Raises Unauthenticated.
+        """
         ...
 
     def known(self) -> Caller:
@@ -35,11 +42,15 @@ class Callers(Protocol):
 class RequestCallers:
     """HTTP: the verified token of this very request, which the door has put into its context.
 
-    Its session is read again each time: a call that was held may go on only if it still lives.
+    The door has just read its session. `current` reads it again: a call that was held may go on only if it
+    still lives.
     """
 
     def __init__(self, identity: Identity, policy: Policy) -> None:
         self._identity, self._policy = identity, policy
+
+    async def arrived(self) -> Caller:
+        return of_request()
 
     async def current(self) -> Caller:
         caller = of_request()
@@ -65,6 +76,9 @@ class TokenCallers:
         found = await identity.of_token(token.reveal())
         return cls(identity, policy, token, found.caller)
 
+    async def arrived(self) -> Caller:
+        return await self.current()
+
     async def current(self) -> Caller:
         return (await self._identity.of_token(self._token.reveal())).caller
 
@@ -80,6 +94,9 @@ class LocalCallers:
 
     def __init__(self, policy: Policy, caller: Caller) -> None:
         self._policy, self._caller = policy, caller
+
+    async def arrived(self) -> Caller:
+        return self._caller
 
     async def current(self) -> Caller:
         return self._caller

@@ -1,11 +1,11 @@
 """`tools/list` and `tools/call`: from the protocol's types to `calls.perform` and back."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+from pydantic_core import to_json
 
 from valetkey.calls.arguments import schema_with_account
 from valetkey.calls.own import OwnTool
@@ -72,7 +72,7 @@ class Handlers:
         What was never asked for is listed: it can be. Where the person has several accounts, their tools
         take one more argument that says which. The order is the catalog's, by name.
         """
-        caller = await self._caller()
+        caller = await self._arrived()
         if await self._calls.policy.stopped(caller):
             return types.ListToolsResult(tools=[])
         tools = self._calls.catalog.tools
@@ -84,12 +84,12 @@ class Handlers:
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
         """Carry out one leg of a call: its result, a link to open first, or why not, in words for a model."""
-        caller = await self._caller()
+        caller = await self._arrived()
         legs = Legs.of(params.request_state, CallId(self._ids.new("cal")))
         did, waited = action(params), None
         try:
-            waited = await self._waited_for(legs, did)
-            caller = await self._caller()  # whose token may have ended while the call was held
+            if waited := await self._waited_for(legs, did):
+                caller = await self._caller()  # whose token may have ended while the call was held
             if did == "decline" or (waited and waited.state == "declined"):
                 await self._declined(caller, params, legs.call)
             return await self._performed(caller, params, legs.call)
@@ -179,10 +179,18 @@ class Handlers:
         """Wait, for as long as there are no legs to wait in, for the person's answer on the page."""
         return (await self._requests.wait(request, self._hold * PUSHED_HOLDS)).state == "declined"
 
+    async def _arrived(self) -> Caller:
+        """Who calls, as a request comes in. Over stdio a token can end while the pipe stays open."""
+        return await self._known_by(self._callers.arrived())
+
     async def _caller(self) -> Caller:
-        """Who calls. Over stdio a token can end while the pipe stays open: an error of the protocol."""
+        """Who calls, now that time has passed since the request came in."""
+        return await self._known_by(self._callers.current())
+
+    async def _known_by(self, found: Awaitable[Caller]) -> Caller:
+        """Whoever is refused in the middle is told so by an error of the protocol."""
         try:
-            return await self._callers.current()
+            return await found
         except Unauthenticated as refused:
             raise MCPError(code=types.INVALID_REQUEST, message=str(refused)) from None
 
@@ -210,7 +218,7 @@ def _listed(tool: Tool | OwnTool, name: str) -> types.Tool:
 
 
 def _done(result: dict[str, Json]) -> types.CallToolResult:
-    text = types.TextContent(type="text", text=json.dumps(result, ensure_ascii=False))
+    text = types.TextContent(type="text", text=to_json(result).decode())
     return types.CallToolResult(content=[text], structured_content=result)
 
 

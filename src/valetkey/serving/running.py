@@ -84,6 +84,7 @@ async def serve(house: House, listeners: Sequence[socket.socket], announce: Call
     """Serve until a signal asks to stop; then what is under way is finished and the head is signed."""
     async with running(house, *listeners):
         gc.collect()
+        gc.set_threshold(20_000, 20, 20)
         gc.freeze()  # what stands from here on is walked no more: half of the cost of a long listing was that
         await until_signal(announce)
 

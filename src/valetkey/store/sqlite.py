@@ -59,13 +59,15 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        advice = _WHAT_TO_DO.get("_".join(name.split("_")[:2]))  # without the extended part: SQLITE_IOERR_…
-        if "decode to UTF-8" in str(error):  # Python's own complaint about a text in the file: no name
-            name, advice = "SQLITE_CORRUPT", _WHAT_TO_DO["SQLITE_CORRUPT"]
-        if advice is None:
-            raise
-        raise StoreError(f"{path}: {advice} ({name})") from None
+        raise _said(path, error) from None
+
+
+def _said(path: Path, error: sqlite3.Error) -> Exception:
+    name = getattr(error, "sqlite_errorname", "")
+    advice = _WHAT_TO_DO.get("_".join(name.split("_")[:2]))  # without the extended part: SQLITE_IOERR_…
+    if "decode to UTF-8" in str(error):  # Python's own complaint about a text in the file: no name
+        name, advice = "SQLITE_CORRUPT", _WHAT_TO_DO["SQLITE_CORRUPT"]
+    return error if advice is None else StoreError(f"{path}: {advice} ({name})")
 
 
 _WHAT_TO_DO = {
@@ -110,6 +112,11 @@ class _InThread:
             with _told(self._path):
                 await self._connection.executemany(*ordered)
 
+    async def end(self, how: str) -> None:
+        """Commit or roll back: once begun, that is never abandoned half known."""
+        with anyio.CancelScope(shield=True):
+            await self.run(how)
+
 
 class _OnLoop:
     """The same over a connection on the event loop: ten microseconds there are fifty by way of a thread."""
@@ -122,20 +129,17 @@ class _OnLoop:
         return self._connection.in_transaction
 
     async def all(self, sql: str, *values: Value) -> list[Row]:
-        with self._asked(sql, values) as cursor:
-            return cursor.fetchall()
+        return self._asked(sql, values)[0]
 
     async def few(self, sql: str, *values: Value) -> list[Row]:
-        return await self.all(sql, *values)
+        return self._asked(sql, values)[0]
 
     async def one(self, sql: str, *values: Value) -> Row | None:
-        with self._asked(sql, values) as cursor:
-            row: Row | None = cursor.fetchone()
-            return row
+        rows, _ = self._asked(sql, values)
+        return rows[0] if rows else None
 
     async def run(self, sql: str, *values: Value) -> int:
-        with self._asked(sql, values) as cursor:
-            return cursor.rowcount
+        return self._asked(sql, values)[1]
 
     async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
         if ordered := _ordered(sql, rows):
@@ -146,16 +150,23 @@ class _OnLoop:
         """Begin a transaction, unless another connection is writing: that is not waited for here."""
         try:
             self._connection.execute("BEGIN IMMEDIATE").close()
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
-                raise
+        except sqlite3.Error as error:
+            if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+                raise _said(self._path, error) from None
             return False
         return True
 
-    @contextmanager
-    def _asked(self, sql: str, values: Sequence[Value]) -> Iterator[sqlite3.Cursor]:
-        with _told(self._path), closing(self._connection.execute(*_bound(sql, values))) as cursor:
-            yield cursor
+    async def end(self, how: str) -> None:
+        """Commit or roll back: at once, so that nothing comes between."""
+        await self.run(how)
+
+    def _asked(self, sql: str, values: Sequence[Value]) -> tuple[list[Row], int]:
+        """The rows, and how many were changed. Read to its end, a statement holds no older state open."""
+        try:
+            cursor = self._connection.execute(*_bound(sql, values))
+            return cursor.fetchall(), cursor.rowcount
+        except sqlite3.Error as error:
+            raise _said(self._path, error) from None
 
 
 class _Connections(NamedTuple):
@@ -209,20 +220,17 @@ class SqliteStore(_InThread):
             tx = await self._begun(durable)
             try:
                 yield tx
-                with anyio.CancelScope(shield=True):  # a commit once begun is never abandoned half known
-                    await tx.run("COMMIT")
+                await tx.end("COMMIT")
             except BaseException:
-                with anyio.CancelScope(shield=True):
-                    if tx.in_transaction:
-                        await tx.run("ROLLBACK")
+                if tx.in_transaction:
+                    await tx.end("ROLLBACK")
                 raise
 
     async def _begun(self, durable: bool) -> _InThread | _OnLoop:  # noqa: FBT001 - the keyword of transaction()
         """Begin: on the event loop where no disk is waited for, else in the thread, where all is durable."""
         self._quick_ones += not durable
-        with _told(self._path):
-            if not durable and self._quick_ones % _BY_THREAD and self._quick.begins():
-                return self._quick
+        if not durable and self._quick_ones % _BY_THREAD and self._quick.begins():
+            return self._quick
         with anyio.CancelScope(shield=True):  # the thread would go on and begin what nobody ends
             await self._writing.run("BEGIN IMMEDIATE")
         return self._writing
