@@ -239,17 +239,19 @@ async def town(
     clock: FakeClock | None = None,
     listener: socket.socket | None = None,
     rerouted: Mapping[str, str] = NOWHERE,
+    public_url: str | None = None,
 ) -> AsyncIterator[Town]:
     """Open a town whose house lives in `home`; `more` is TOML put before `[hosts]`.
 
     `clients` are registered as `my-<name>`; `hold` is how long a leg waits for its person, in seconds;
-    `listener` is where it listens, if not on a loopback port of its own; `rerouted` goes into `[hosts]`.
+    `listener` is where it listens, if not on a loopback port of its own; `rerouted` goes into `[hosts]`;
+    `public_url` is where it is reached, if something stands before it.
     """
     clock = clock or FakeClock()
     providers = Sandbox(clock)
     async with sandbox.running(providers) as base_url:
         listener = listener or listen("127.0.0.1", 0)
-        url = f"http://localhost:{listener.getsockname()[1]}"
+        url = public_url or f"http://localhost:{listener.getsockname()[1]}"
         settings = settings_for(home, base_url, more, rerouted)
         async with opened(settings, public_url=url, clock=clock) as house:
             await register(house, *clients)

@@ -5,8 +5,12 @@ from collections.abc import Iterable
 import pytest
 
 WHAT = {
+    "bubblewrap": ("tests of the image's confinement", "On Debian: apt-get install bubblewrap"),
+    "caddy": ("tests behind Caddy", "On Debian: apt-get install caddy"),
     "chromium": ("page tests", "On Debian: apt-get install chromium"),
+    "nginx": ("tests behind nginx", "On Debian: apt-get install nginx-light"),
     "npm": ("tests with real MCP clients", "On Debian: apt-get install npm. It needs its registry once"),
+    "systemd": ("tests of the unit", "On Debian: apt-get install systemd"),
 }
 """For each marker: which tests these are, and what helps."""
 
