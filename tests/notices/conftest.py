@@ -23,7 +23,7 @@ URL = "https://valetkey.example.com"
 
 @dataclass
 class Here:
-    """A house, and what arrives outside of it. `answers` are its next statuses, for all but the operator's."""
+    """A house, and what arrives outside. `answers` are the next statuses, for all but the operator's."""
 
     house: House
     clock: FakeClock
@@ -114,7 +114,7 @@ async def settled(home: Path, notify: str) -> AsyncIterator[Here]:
 
     def answer(posted: Received) -> Answer:
         to_operator = posted.json["type"] == "valetkey.operator.notice"
-        return Answer(status=answers.pop(0) if answers and not to_operator else 204)
+        return Answer(status=answers.pop(0) if answers and not to_operator else 200)
 
     hook = Recorder(answer)
     server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)

@@ -40,7 +40,7 @@ class Addresses:
     ) -> None:
         self._store, self._vault, self._audit, self._ids = store, vault, audit, ids
         self._clock, self._randomness = clock, randomness
-        self._bound, self._tries = BoundRows(vault.keys, _TABLE), Tries(store, clock)
+        self._bound, self._tries = BoundRows(vault.keys, TABLE), Tries(store, clock)
 
     async def of(self, db: Reads, principal: Principal, *, proved: bool = True) -> Given | None:
         """Return the address in use, or the one whose code was not given yet."""
@@ -151,5 +151,5 @@ class Addresses:
         return self._vault.keys.server(Purpose.LOOKUP).digest(json.dumps(parts))
 
 
-_TABLE = Table("addresses", ("id",), ("issuer", "subject", "proved", "code", "until", "tries", "created"))
-_OF = f"{_TABLE.select} WHERE issuer = $1 AND subject = $2 AND proved = $3"
+TABLE = Table("addresses", ("id",), ("issuer", "subject", "proved", "code", "until", "tries", "created"))
+_OF = f"{TABLE.select} WHERE issuer = $1 AND subject = $2 AND proved = $3"

@@ -53,7 +53,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How it stands with delivery: how much waits, how much of it failed four times, how much was given up."""
+    """How it stands with delivery: what waits, what failed four times, what was given up."""
 
     waiting: int
     failing: int
