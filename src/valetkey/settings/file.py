@@ -9,6 +9,7 @@ import platformdirs
 from pydantic import ValidationError
 
 from valetkey.errors import SettingsError
+from valetkey.settings.database import with_password
 from valetkey.settings.problems import problem
 from valetkey.settings.tables import Settings
 from valetkey.settings.template import TEMPLATE
@@ -37,7 +38,7 @@ def load(folder: Path) -> Settings:
         raise SettingsError(f"{error.filename}: cannot be used ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{file}: this is not TOML: it is not UTF-8 text") from None
-    return parse(text, file)
+    return _with_password(parse(text, file))
 
 
 def _make(folder: Path, file: Path) -> None:
@@ -85,6 +86,13 @@ def _absolute(settings: Settings) -> Settings:
         name: tuple(home / path for path in getattr(settings, name)) for name in ("manifests", "allow_hooks")
     }
     return settings.model_copy(update={**folders, "egress": egress})
+
+
+def _with_password(settings: Settings) -> Settings:
+    file = settings.store_password_file
+    if file is None:
+        return settings
+    return settings.model_copy(update={"store": with_password(settings.store, settings.home / file)})
 
 
 def _refuse_unsafe(path: Path) -> None:

@@ -58,6 +58,7 @@ class Settings(Table):
     home: Path = Field(exclude=True)
     public_url: PublicUrl | None = None
     store: StoreUrl | None = Field(default=None, repr=False)  # may hold a password
+    store_password_file: Path | None = None
     allowed_hosts: tuple[Authority, ...] = ()
     trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
     traceable: bool = True

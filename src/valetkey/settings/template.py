@@ -21,6 +21,7 @@ TEMPLATE = """\
 # A PostgreSQL database instead of the embedded store, for servers on several machines:
 # pip install 'valetkey[postgres]', and the same key file on each of them.
 # store = "postgresql://valetkey:password@db.internal/valetkey"
+# store_password_file = "/run/secrets/db_password"
 
 # Where a server over stdio shows its pages while nobody runs `valetkey serve`.
 # callback_port = 8917
