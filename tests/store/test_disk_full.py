@@ -4,17 +4,26 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
-from tests.support.disk import HARMS, Harm
+from tests.support.clock import FakeClock
+from tests.support.desk import until
+from tests.support.disk import HARMS, Harm, make_read_only
+from tests.support.linked import Linked, linked
 from tests.support.scale import scaled
 from tests.support.town import NOTES, PASSWORD, Town, town
-from tests.support.wire import text
+from tests.support.wire import Wire, text
+from valetkey import sandbox
 from valetkey.audit.verify import verify
 from valetkey.demo.person import PersonWithBrowser
+from valetkey.errors import StoreError
+from valetkey.model import HOUR
 from valetkey.people import Person
+from valetkey.sandbox import Sandbox
 from valetkey.store.sqlite import SqliteStore
 
 ROUNDS = scaled(3, 50)
@@ -106,3 +115,84 @@ async def test_what_is_no_page_says_it_as_json(here: Town, harm: Harm) -> None:
             said = await http.post(f"{here.url}/register", json=client)
         assert (said.status_code, said.json()["error"]) == (503, "temporarily_unavailable")
         assert (await http.post(f"{here.url}/register", json=client)).status_code == 201
+
+
+async def refreshing(here: Town, agent: Wire, harm: Harm) -> list[dict[str, Any]]:
+    """Let the store fail after a refresh was sent and before its answer comes; how the call ended."""
+    answers: list[dict[str, Any]] = []
+    answered = anyio.Event()
+
+    async def call() -> None:
+        answers.append(await agent.call("notes.list_notes", {}))
+        answered.set()
+
+    held = here.sandbox.strict.faults.set("token", "hold", 1, after=True)
+    here.clock.advance(2 * HOUR)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await held.arrived.wait()
+            async with harm(store_of(here)):
+                here.sandbox.strict.faults.release()
+                await answered.wait()
+                answers.append(await agent.call("notes.list_notes", {}))
+    return answers
+
+
+def spent(here: Town) -> int:
+    """How often the provider gave new tokens for a refresh token, and how often it refused to."""
+    counted = here.sandbox.strict.counters.token_requests
+    return sum(count for (grant, _), count in counted.items() if grant == "refresh_token")
+
+
+async def test_tokens_that_cannot_be_stored_are_held_until_they_can(
+    here: Town, ana: Person, harm: Harm
+) -> None:
+    token = await here.connected(ana, "notes.list_notes")
+    async with here.wire(token) as agent:
+        for refreshed in range(1, ROUNDS + 1):
+            for answer in await refreshing(here, agent, harm):
+                assert answer["_meta"]["valetkey/outcome"] == "unavailable"
+            assert "structuredContent" in await agent.call("notes.list_notes", {})
+            assert spent(here) == refreshed, "the old token was not spent again"
+
+
+async def test_held_tokens_are_stored_though_nobody_calls(here: Town, ana: Person, harm: Harm) -> None:
+    async def stored() -> bool:
+        return bool(await here.house.ground.store.all(_REFRESHED))
+
+    token = await here.connected(ana, "notes.list_notes")
+    async with here.wire(token) as agent:
+        await refreshing(here, agent, harm)
+        await until(stored)
+        async with here.another() as other, other.wire(token) as elsewhere:
+            assert "structuredContent" in await elsewhere.call("notes.list_notes", {})
+    assert spent(here) == 1
+
+
+async def test_a_house_that_closes_meanwhile_closes_and_says_what_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    providers, clock = Sandbox(FakeClock()), FakeClock()
+    async with sandbox.running(providers):
+        with anyio.fail_after(30):
+            async with linked(tmp_path, providers, clock) as here:
+                await here.connect()
+                clock.advance(2 * HOUR)
+                held = providers.strict.faults.set("token", "hold", 1, after=True)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(refused, here)
+                    await held.arrived.wait()
+                    store = here.house.ground.store
+                    assert isinstance(store, SqliteStore)
+                    await make_read_only(store)
+                    providers.strict.faults.release()
+    assert "are lost: the store never took them" in caplog.text
+
+
+async def refused(here: Linked) -> None:
+    with pytest.raises(StoreError):
+        await here.call()
+
+
+_REFRESHED = "SELECT 1 FROM audit WHERE kind = 'tokens.refreshed'"

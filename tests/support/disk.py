@@ -21,14 +21,15 @@ async def full(_: SqliteStore) -> AsyncIterator[None]:
 @asynccontextmanager
 async def read_only(store: SqliteStore) -> AsyncIterator[None]:
     """SQLite takes the store for read-only."""
-    await _query_only(store, "ON")
+    await make_read_only(store)
     try:
         yield
     finally:
-        await _query_only(store, "OFF")
+        await make_read_only(store, "OFF")
 
 
-async def _query_only(store: SqliteStore, switch: str) -> None:
+async def make_read_only(store: SqliteStore, switch: str = "ON") -> None:
+    """Let every write to the store fail from now on."""
     await store._open.writer.execute_fetchall(f"PRAGMA query_only = {switch}")
     store._open.quick.execute(f"PRAGMA query_only = {switch}").close()
 

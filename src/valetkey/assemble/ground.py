@@ -80,7 +80,7 @@ async def grounded(
                 vault=vault,
                 audit=await stack.enter_async_context(Audit(store, vault, ids, clock, randomness)),
                 egress=await stack.enter_async_context(Egress(_rules(settings))),
-                tasks=await stack.enter_async_context(service_tasks()),
+                tasks=await stack.enter_async_context(_tasks_told_of_the_end()),
             ),
             known,
         )
@@ -97,6 +97,18 @@ async def service_tasks() -> AsyncIterator[TaskGroup]:
             error = raised
     if error is not None:
         raise error
+
+
+@asynccontextmanager
+async def _tasks_told_of_the_end() -> AsyncIterator[TaskGroup]:
+    """Tasks that are cancelled at the end: what has to be finished is shielded, and only what is tried again
+    and again looks whether it was.
+    """
+    async with service_tasks() as tasks:
+        try:
+            yield tasks
+        finally:
+            tasks.cancel_scope.cancel()
 
 
 def head_file(settings: Settings) -> Path:

@@ -27,6 +27,7 @@ from valetkey.connections.renewal import Renewal
 from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.setbacks import Setbacks
+from valetkey.connections.storing import Storing
 from valetkey.connections.tokensets import TokenSets
 from valetkey.grants import Grants
 from valetkey.identity import Tokens
@@ -53,9 +54,8 @@ def build_connections(ground: Ground) -> Connections:
     giving = GivingBack(store, rows, sets, registrations, endpoint, egress, audit, catalog, clock)
     revocation = Revocation(store, vault, sets, rows, giving, egress, catalog)
     setbacks = Setbacks(store, rows, registrations, circuits, audit, clock, randomness)
-    renewal = Renewal(
-        store, sets, rows, registrations, endpoint, revocation, setbacks, circuits, audit, clock
-    )
+    storing = Storing(store, sets, rows, revocation, audit, tasks)
+    renewal = Renewal(store, registrations, endpoint, storing, setbacks, circuits, clock)
     keeping, overridden = Keeping(vault, egress, rows, sets, ids), egress.overridden
     owner = ground.leases.owner
     refresher = Refresher(

@@ -1,21 +1,20 @@
-"""What the holder of a lease does: spend the refresh token, and make what comes of it durable.
+"""What the holder of a lease does: spend the refresh token.
 
-Nothing here decides when a refresh is due; what becomes of one that brings no tokens is in `setbacks`.
+Nothing here decides when a refresh is due; what becomes of the new tokens is in `storing`, and of a refresh
+that brings none in `setbacks`.
 """
 
 from dataclasses import replace
 
-from valetkey.audit import Audit
 from valetkey.connections.answer import Answer
 from valetkey.connections.circuit import Circuits
 from valetkey.connections.endpoint import TokenEndpoint
 from valetkey.connections.lease import Lease, loses
 from valetkey.connections.registrations import Registrations
-from valetkey.connections.revoke import REVOKED, Revocation
-from valetkey.connections.rows import Rows
 from valetkey.connections.schedule import refreshing
 from valetkey.connections.setbacks import Refusal, Setbacks, as_it_is, code, reconnect, registration
-from valetkey.connections.tokensets import Forgotten, Held, TokenSets
+from valetkey.connections.storing import Storing
+from valetkey.connections.tokensets import Held
 from valetkey.connections.verdict import Verdict, classify, looks_stolen
 from valetkey.errors import (
     EgressAnswerLost,
@@ -27,8 +26,8 @@ from valetkey.errors import (
     UsageError,
 )
 from valetkey.manifest import Connector
-from valetkey.model import AuditEvent, Clock, ConnectionState, TokenSet
-from valetkey.store import Store, Transaction
+from valetkey.model import Clock, TokenSet
+from valetkey.store import Store
 
 
 class Renewal:
@@ -37,19 +36,15 @@ class Renewal:
     def __init__(
         self,
         store: Store,
-        sets: TokenSets,
-        rows: Rows,
         registrations: Registrations,
         endpoint: TokenEndpoint,
-        revocation: Revocation,
+        storing: Storing,
         setbacks: Setbacks,
         circuits: Circuits,
-        audit: Audit,
         clock: Clock,
     ) -> None:
-        self._store, self._sets, self._rows, self._registrations = store, sets, rows, registrations
-        self._endpoint, self._revocation, self._setbacks = endpoint, revocation, setbacks
-        self._circuits, self._audit, self._clock = circuits, audit, clock
+        self._store, self._registrations, self._endpoint = store, registrations, endpoint
+        self._storing, self._setbacks, self._circuits, self._clock = storing, setbacks, circuits, clock
 
     async def spend(self, held: Held, connector: Connector, lease: Lease, *, useless: bool) -> Held | None:
         """Spend the refresh token once; once more, the same one, when no usable answer came.
@@ -57,6 +52,8 @@ class Renewal:
         `useless` says that the access token at hand cannot serve meanwhile. None: the lease went to
         somebody else, so look again. Raises CallError.
         """
+        if (tokens := self._storing.unsaved(held)) is not None:  # spent already, and answered
+            return await self._storing.saved(held, connector, tokens)
         error: Refusal
         for _ in range(1 if lease.lost else 2):  # after a lost answer there is nothing left to lose: once
             sent = self._clock.now()
@@ -68,7 +65,8 @@ class Renewal:
                 error = refusal
                 break
             else:
-                return await self._saved(held, connector, answer, sent)
+                self._circuits.answered(registration(held))
+                return await self._storing.saved(held, connector, _renewed(held.tokens, answer, sent))
         return await self._refused(held, connector, lease, error, useless=useless)
 
     async def _ask(self, held: Held, connector: Connector, lease: Lease) -> Answer:
@@ -81,42 +79,6 @@ class Renewal:
         except (UsageError, IntegrityError):  # ours to mend, as if the provider had said so
             raise OAuthRefused("invalid_client", 0) from None
         return await self._endpoint.refresh(connector, client, held.tokens.refresh)
-
-    async def _saved(self, held: Held, connector: Connector, answer: Answer, sent: int) -> Held:
-        """Make the new tokens durable before anyone uses them.
-
-        Guarded by the version and not by the lease: a late answer may hold the only live token. Raises
-        Forgotten when the connection was ended or renewed meanwhile.
-        """
-        self._circuits.answered(registration(held))
-        tokens, overridden = _renewed(held.tokens, answer, sent), held.tokens.overridden
-        try:
-            async with self._store.transaction() as tx:
-                now = await self._sets.read(tx, held.id, held.owner, connector, overridden=overridden)
-                if now.version == held.version:
-                    await self._store_new(tx, held, connector, tokens)
-                return await self._sets.read(tx, held.id, held.owner, connector, overridden=overridden)
-        except Forgotten as forgotten:
-            if forgotten.reason == REVOKED:
-                await self._give_back(held.id, tokens)
-            raise
-
-    async def _store_new(self, tx: Transaction, held: Held, connector: Connector, tokens: TokenSet) -> None:
-        receipt = await self._sets.put(tx, held.id, held.owner, tokens, connector)
-        for connection in await self._rows.sharing(tx, held.id):
-            await self._rows.replace_tokens(tx, connection.id, held.id, tokens.scopes)
-            facts = {"connection": connection.id, **receipt.facts()}
-            event = AuditEvent("tokens.refreshed", "system", connection.principal, None, facts)
-            await self._audit.append(tx, event)
-            if connection.state is ConnectionState.NEEDS_REAUTH:  # a later holder had given up too early
-                await self._rows.to(
-                    tx, connection, ConnectionState.CONNECTED, by="system", reason="late_answer"
-                )
-
-    async def _give_back(self, key: str, tokens: TokenSet) -> None:
-        """Its person ended the connection while it was being renewed: what the provider issued ends, too."""
-        for connection in await self._rows.ended(self._store, key):
-            await self._revocation.give_back(connection, tokens)
 
     async def _refused(
         self, held: Held, connector: Connector, lease: Lease, error: Refusal, *, useless: bool
