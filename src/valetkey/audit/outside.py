@@ -17,4 +17,4 @@ async def head_problem(db: Reads, keys: KeyRing, file: Path) -> str | None:
     if outside is None:
         signed = await db.one("SELECT seq FROM checkpoints LIMIT 1")
         return f"{file} is missing; put it back from a backup" if signed else None
-    return untrusted(outside, keys) or await contradiction(db, outside.head)
+    return untrusted(outside, keys) or await contradiction(db, outside.head, keys)

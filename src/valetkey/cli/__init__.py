@@ -12,6 +12,7 @@ import typer
 from valetkey import __version__
 from valetkey.cli.agents import app as agents_commands
 from valetkey.cli.audit import app as audit_commands
+from valetkey.cli.backup import backup, restore
 from valetkey.cli.clients import clients
 from valetkey.cli.connections import app as connections_commands
 from valetkey.cli.connectors import app as connectors_commands
@@ -20,13 +21,16 @@ from valetkey.cli.doctor import doctor
 from valetkey.cli.grants import app as grants_commands
 from valetkey.cli.help import plain
 from valetkey.cli.issuers import app as issuers_commands
+from valetkey.cli.notify import app as notify_commands
 from valetkey.cli.output import say, tell
 from valetkey.cli.people import app as people_commands
 from valetkey.cli.process import no_core_files
 from valetkey.cli.registrations import app as registrations_commands
 from valetkey.cli.sandbox import sandbox
 from valetkey.cli.serve import serve
+from valetkey.cli.status import status
 from valetkey.cli.stdio import stdio
+from valetkey.cli.store import app as store_commands
 from valetkey.cli.tokens import app as tokens_commands
 from valetkey.errors import ConfigError, ValetkeyError
 
@@ -75,6 +79,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(stdio)
 app.command()(doctor)
+app.command()(status)
 app.add_typer(people_commands)
 app.add_typer(registrations_commands)
 app.add_typer(agents_commands)
@@ -85,6 +90,10 @@ app.add_typer(connections_commands)
 app.add_typer(grants_commands)
 app.add_typer(connectors_commands)
 app.add_typer(audit_commands)
+app.command()(backup)
+app.command()(restore)
+app.add_typer(store_commands)
+app.add_typer(notify_commands)
 app.command()(sandbox)
 app.command()(version)
 
