@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -30,6 +30,7 @@ READS: dict[str, tuple[str, dict[str, Json]]] = {
     "gmail": ("gmail.list_unread", {"limit": 1}),
     "slack": ("slack.list_channels", {}),
     "notes": ("notes.list_notes", {}),
+    "github": ("github.list_repositories", {"limit": 1}),
 }
 """A call that reads, for each connector."""
 
@@ -45,6 +46,10 @@ class Linked:
     clock: FakeClock
     caller: Caller
 
+    def as_person(self, name: str) -> "Linked":
+        """The same house, with the same agent, for somebody else."""
+        return replace(self, caller=replace(self.caller, principal=Principal("local", name)))
+
     @property
     def refresher(self) -> Refresher:
         return self.house.connections.refresher
@@ -53,7 +58,8 @@ class Linked:
         return self.house.ground.catalog.connectors[name]
 
     def provider(self, connector: str) -> Provider:
-        return {"gmail": self.sandbox.google, "slack": self.sandbox.slack}.get(connector, self.sandbox.strict)
+        named = {"gmail": self.sandbox.google, "slack": self.sandbox.slack, "github": self.sandbox.github}
+        return named.get(connector, self.sandbox.strict)
 
     def refreshes(self, connector: str) -> dict[str, int]:
         """The refresh requests that the provider saw, by how each ended."""
@@ -133,10 +139,10 @@ def _authorize_url(connector: Connector, scopes: frozenset[str], redirect_uri: s
 
 
 @asynccontextmanager
-async def linked(home: Path, sandbox: Sandbox, clock: FakeClock) -> AsyncIterator[Linked]:
+async def linked(home: Path, sandbox: Sandbox, clock: FakeClock, *providers: str) -> AsyncIterator[Linked]:
     """Open a new house in `home` whose providers are a sandbox that is being served."""
     async with opened(linked_settings(home, sandbox.base_url), clock=clock) as house:
-        await register(house, *PROVIDERS)
+        await register(house, *(providers or PROVIDERS))
         yield await moved_in(house, sandbox, clock)
 
 
