@@ -21,6 +21,7 @@ ValetkeyError                  what every caller may catch; `str()` is a sentenc
 ├── PageError                  a page cannot be shown or a form cannot be accepted (HTTP status)
 └── CallError                  why a tool call did not return a result: one outcome of the closed list
     ├── NeedsPerson            a person has to open a link first
+    ├── Dormant                this copy of the store is not the live one: it acts for nobody
     └── Replayed               this call id was sent before; it is not sent again
 
 No message ever carries a token, a code, a secret or an upstream body. Of an exception that nobody raised
@@ -169,6 +170,13 @@ class NeedsPerson(CallError):
     ) -> None:
         self.link, self.request, self.wants, self.resend = link, request, wants, resend
         super().__init__(outcome, text)
+
+
+class Dormant(CallError):
+    """This copy of the store is not the live one: nothing is sent, spent or minted at any provider."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("unavailable", text)
 
 
 class Replayed(CallError):

@@ -13,6 +13,7 @@ import anyio
 from valetkey.audit import Audit
 from valetkey.connections import Connections
 from valetkey.errors import ValetkeyError
+from valetkey.generation import Gate
 from valetkey.model import MINUTE, SECOND, Clock
 from valetkey.store import Store
 from valetkey.store.leases import Leases
@@ -35,10 +36,12 @@ class Jobs:
         checkpoint: Callable[[], Awaitable[object]],
         clock: Clock,
         leases: Leases,
+        gate: Gate,
         more: Sequence[Job] = (),
     ) -> None:
         self._store, self._audit, self._connections = store, audit, connections
-        self._checkpoint, self._clock, self._leases, self._more = checkpoint, clock, leases, more
+        self._checkpoint, self._clock, self._leases, self._gate = checkpoint, clock, leases, gate
+        self._more = more
 
     async def run(self) -> None:
         """Do the jobs every minute until cancelled."""
@@ -47,21 +50,33 @@ class Jobs:
             await anyio.sleep(EVERY_SECONDS)
 
     async def once(self) -> bool:
-        """Do each job once if this process holds the lease; one that fails does not stop the next."""
+        """Do each job once if this process holds the lease; one that fails does not stop the next.
+
+        On a copy that is not the live one only its own record is kept in order: whatever else there is to do
+        is the live one's.
+        """
         if not await self._leases.take("jobs", _LEASE):
             return False
-        jobs: tuple[Job, ...] = (
+        await self._gate.look(self._store)
+        for job in (
             self._audit.close_left_open,
+            *(() if self._gate.reason else self._acting()),
+            *self._last(),
+        ):
+            await _tried(job)
+        return True
+
+    def _acting(self) -> Sequence[Job]:
+        return (
             self._give_back_unconfirmed,
             self._connections.revocation.retry,
             self._connections.flows.forget_late,
             *self._more,
-            self._store.erase_deleted,  # what a revocation could not erase while somebody was reading
-            self._checkpoint,
         )
-        for job in jobs:
-            await _tried(job)
-        return True
+
+    def _last(self) -> Sequence[Job]:
+        # Erasing: what a revocation could not erase while somebody was reading.
+        return (self._store.erase_deleted, self._checkpoint)
 
     async def _give_back_unconfirmed(self) -> None:
         late = await self._connections.rows.unconfirmed(self._clock.now() - CONFIRM_WITHIN)

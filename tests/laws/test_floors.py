@@ -13,6 +13,7 @@ FLOORS = {
     "store": 2,
     "vault": 3,
     "audit": 4,
+    "generation": 5,
     "people": 5,
     "connections": 5,
     "grants": 5,
@@ -28,6 +29,7 @@ FLOORS = {
     "jobs": 8,
     "assemble": 9,
     "serving": 10,
+    "copies": 10,
     "demo": 11,  # serves
     "stdio": 11,  # serves pages
     "cli": 12,  # the demo is one of its commands

@@ -144,6 +144,7 @@ def _house(ground: Ground, issuer: str) -> House:
             connections,
             ground.egress,
             answering,
+            ground.gate.refuse,
         ),
         authserver=authserver,
         notices=notices,

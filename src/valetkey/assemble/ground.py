@@ -14,17 +14,21 @@ from valetkey.assemble.unlocking import unlocked
 from valetkey.audit import Audit
 from valetkey.audit.checkpoint import checkpoint
 from valetkey.egress import Egress, Rules
-from valetkey.errors import SettingsError
+from valetkey.errors import SettingsError, StoreError
+from valetkey.generation import Gate, noticed
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import Clock, Ids, Randomness
 from valetkey.settings import Settings
 from valetkey.store import Store
+from valetkey.store.in_use import shared
 from valetkey.store.leases import Leases
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import KeyRing, Vault
 from valetkey.vault.sources.passphrase import Passphrases
 
 DEFAULT_PORT = 8917
+COPYING = "copying"
+"""In `meta` of a store while another one is being copied into it: what of that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Ground:
     store: Store
     leases: Leases
     keys: KeyRing
+    gate: Gate
     vault: Vault
     audit: Audit
     egress: Egress
@@ -59,11 +64,15 @@ async def grounded(
     """Open what everything stands on, and say which issuer this store's tokens name: see `opened`."""
     catalog = Catalog.load([shipped(), *settings.manifests], allow_hooks=[shipped(), *settings.allow_hooks])
     async with AsyncExitStack() as stack:
-        store = await _opened_store(settings)
+        if settings.store is None:
+            stack.enter_context(shared(settings.home))
+        store = await open_store(settings.store or settings.store_file)
         stack.push_async_callback(store.aclose)
+        await refuse_half_copied(store)
         clock = clock or store.clock
         ids = Ids(clock, randomness)
         keys = await unlocked(settings, store, ids, clock, randomness, passphrases)
+        gate = await noticed(store, keys, ids, clock, home=settings.home, head_file=head_file(settings))
         vault, leases = Vault(keys), Leases(store, clock, f"{os.getpid()}-{randomness(8).hex()}")
         known = public_url or await _last_url(settings, store)
         yield (
@@ -77,6 +86,7 @@ async def grounded(
                 store=store,
                 leases=leases,
                 keys=keys,
+                gate=gate,
                 vault=vault,
                 audit=await stack.enter_async_context(Audit(store, vault, ids, clock, randomness)),
                 egress=await stack.enter_async_context(Egress(_rules(settings))),
@@ -121,15 +131,23 @@ async def sign_head(ground: Ground) -> None:
     await checkpoint(ground.store, ground.keys, ground.clock, head_file(ground.settings))
 
 
-async def _opened_store(settings: Settings) -> Store:
-    if settings.store is None:
-        return await SqliteStore.open(settings.store_file)
+async def open_store(place: Path | str) -> Store:
+    """Open a store where it is: a file, or the URL of a database. Raises StoreError, SettingsError."""
+    if isinstance(place, Path):
+        return await SqliteStore.open(place)
     try:
         from valetkey.store.postgres import PostgresStore  # noqa: PLC0415 - its library is an extra
     except ModuleNotFoundError:
-        text = "`store` names a PostgreSQL database, which needs more: pip install 'valetkey[postgres]'"
+        text = "a PostgreSQL database as the store needs more: pip install 'valetkey[postgres]'"
         raise SettingsError(text) from None
-    return await PostgresStore.open(settings.store)
+    return await PostgresStore.open(place)
+
+
+async def refuse_half_copied(store: Store) -> None:
+    """Raises StoreError for a store into which another one is being copied."""
+    if await store.one("SELECT 1 FROM meta WHERE key = $1", COPYING):
+        text = "another store is being copied into this one; run the command that copies it again to finish"
+        raise StoreError(text)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -49,7 +49,10 @@ def build_connections(ground: Ground) -> Connections:
     store, vault, egress, audit = ground.store, ground.vault, ground.egress, ground.audit
     ids, clock, randomness, tasks = ground.ids, ground.clock, ground.randomness, ground.tasks
     rows, sets = Rows(store, vault, audit, clock), TokenSets(vault, randomness)
-    registrations, endpoint = Registrations(vault, audit, clock), TokenEndpoint(egress)
+    registrations, endpoint = (
+        Registrations(vault, audit, clock),
+        TokenEndpoint(egress, ground.gate.refuse_now),
+    )
     catalog, circuits = ground.catalog, Circuits(clock, randomness)
     giving = GivingBack(store, rows, sets, registrations, endpoint, egress, audit, catalog, clock)
     revocation = Revocation(store, vault, sets, rows, giving, egress, catalog)
@@ -57,14 +60,23 @@ def build_connections(ground: Ground) -> Connections:
     storing = Storing(store, sets, rows, revocation, audit, tasks)
     renewal = Renewal(store, registrations, endpoint, storing, setbacks, circuits, clock)
     keeping, overridden = Keeping(vault, egress, rows, sets, ids), egress.overridden
-    owner = ground.leases.owner
+    owner, awake = ground.leases.owner, ground.gate.refuse_now
     refresher = Refresher(
-        store, sets, renewal, setbacks, circuits, clock, tasks, owner=owner, overridden=overridden
+        store,
+        sets,
+        renewal,
+        setbacks,
+        circuits,
+        clock,
+        tasks,
+        owner=owner,
+        awake=awake,
+        overridden=overridden,
     )
     return Connections(
         rows=rows,
         registrations=registrations,
-        flows=Flows(store, vault, ids, clock, randomness, ground.public_url),
+        flows=Flows(store, vault, ids, clock, randomness, ground.public_url, awake),
         connecting=Connecting(
             store, vault, keeping, endpoint, registrations, rows, sets, revocation, clock, tasks
         ),
@@ -184,9 +196,9 @@ def build_jobs(
         trusted.sign_ins.forget_late,
         sessions.forget_exchanged,
         Sweeping(store, clock).sweep,
-        *notices.jobs,
         connections.ahead.renew_due,
         connections.ending.forget_dead,
+        *notices.jobs,
     )
     sign = partial(sign_head, ground)
-    return Jobs(store, ground.audit, connections, sign, clock, ground.leases, forgetting)
+    return Jobs(store, ground.audit, connections, sign, clock, ground.leases, ground.gate, forgetting)

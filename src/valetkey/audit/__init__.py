@@ -13,7 +13,7 @@ from typing import Self
 import anyio
 
 from valetkey.audit.record import Record
-from valetkey.audit.writer import Appender, Claim, GroupCommit, Pending
+from valetkey.audit.writer import Appender, Claim, GroupCommit, Pending, Watch
 from valetkey.errors import CallError, NeedsPerson, StoreError
 from valetkey.model import (
     MINUTE,
@@ -57,6 +57,10 @@ class Audit:
         self._tasks.cancel_scope.shield = True  # what waits is written even when the server is stopped
         self._commits.finish()
         await self._tasks.__aexit__(None, None, None)
+
+    def watch(self, watch: Watch) -> None:
+        """Tell somebody of each event that this process records: all that happens passes here."""
+        self._appender.watch = watch
 
     async def append(self, tx: Transaction, *events: AuditEvent) -> None:
         """Record facts in the transaction that makes them true."""
@@ -135,4 +139,4 @@ SELECT o.call, o.issuer, o.subject, o.actor FROM audit o
 WHERE o.seq > $1 AND o.kind = 'call.opened' AND o.at < $2
   AND NOT EXISTS (SELECT 1 FROM audit c WHERE c.call = o.call AND c.kind = 'call.closed')"""
 
-__all__ = ["Audit", "Claim", "Record", "outcome_of"]
+__all__ = ["Audit", "Claim", "Record", "Watch", "outcome_of"]

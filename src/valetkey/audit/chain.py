@@ -85,6 +85,15 @@ def core_bytes(
     ).encode()
 
 
+def read_core(core: Json) -> Mapping[str, Json]:
+    """What a core says; nothing where it cannot be read."""
+    try:
+        said = json.loads(core)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def compact(value: Json) -> str:
     """JSON in ASCII on one line: no character somebody wrote can begin a new record."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from valetkey.audit.head import Checkpoint, Head, read_head, untrusted, write_head
+from valetkey.audit.head import Checkpoint, Head, public_keys, read_head, untrusted, write_head
+from valetkey.audit.segments import Segment, segments
 from valetkey.errors import IntegrityError
 from valetkey.model import Clock
 from valetkey.store import Reads, Row, Store, Transaction
@@ -39,7 +40,7 @@ async def _newest(
     rows = await tx.all("SELECT * FROM checkpoints ORDER BY seq DESC LIMIT 2")
     known = [Head(row["seq"], row["hash"]) for row in rows] + ([outside.head] if outside else [])
     for head in known:
-        if why := await contradiction(tx, head):
+        if why := await contradiction(tx, head, keys):
             raise IntegrityError(f"{why}; nothing was signed: run `valetkey audit verify`")
     stands = await tx.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
     if stands is None:
@@ -66,11 +67,22 @@ def of_row(store: str, row: Row, after: int) -> Checkpoint:
     return Checkpoint(store, Head(row["seq"], row["hash"]), row["at"], after, row["kid"], row["signature"])
 
 
-async def contradiction(db: Reads, head: Head) -> str | None:
-    """Why the chain in `db` cannot be the one in which `head` once stood; None when it can."""
+async def contradiction(db: Reads, head: Head, keys: KeyRing) -> str | None:
+    """Why the chain in `db` cannot be the one in which `head` once stood; None when it can.
+
+    It can, too, where a segment says that the store was restored, and what the old chain had reached.
+    """
     row = await db.one("SELECT hash FROM audit WHERE seq = $1", head.seq)
+    if row is not None and row["hash"] == head.hash:
+        return None
+    if await restored_since(db, head, keys):
+        return None
     if row is None:
         return f"event {head.seq} was recorded and is gone: events were removed, or an older store put back"
-    if row["hash"] != head.hash:
-        return f"event {head.seq} is not the one that was recorded: the chain was written anew, or replaced"
-    return None
+    return f"event {head.seq} is not the one that was recorded: the chain was written anew, or replaced"
+
+
+async def restored_since(db: Reads, head: Head, keys: KeyRing) -> Segment | None:
+    """The segment that began when the event of this head was lost, with what it knew of the old chain."""
+    found = await segments(db, keys.store_id, public_keys(keys))
+    return next((begun for _, begun in found if begun.accounts_for(head)), None)

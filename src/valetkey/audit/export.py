@@ -60,8 +60,8 @@ class _Reading:
 
     def __init__(self, header: Mapping[str, Json], anchor: Head | None) -> None:
         self._header, self._anchor = header, anchor
-        self._walk = Walk(str(header.get("store")))
         self._keys = _keys(header.get("keys"))
+        self._walk = Walk(str(header.get("store")), self._keys)
         self._end: Json = None
         if header.get("format") != _FORMAT:
             self._walk.find(None, f"this does not begin as an export of an audit ({_FORMAT})")
@@ -106,6 +106,7 @@ class _Reading:
             rows=0,
             signed_by={kid: public.hex() for kid, public in self._keys.items()},
             findings=tuple(walk.findings),
+            notes=tuple(walk.notes),
         )
 
     def _signed(self) -> bool:

@@ -7,12 +7,12 @@ the chain holds, and the rows that it says something of. An exported chain is ch
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from valetkey.audit.checkpoint import contradiction, of_row
+from valetkey.audit.checkpoint import contradiction, of_row, restored_since
 from valetkey.audit.head import Head, public_keys, read_head, unsigned, untrusted
 from valetkey.audit.personal import JOIN_PERSONAL, PERSONAL, part_of
 from valetkey.audit.receipts import Receipts
 from valetkey.audit.standing import Standing
-from valetkey.audit.walk import Verification, Walk
+from valetkey.audit.walk import Finding, Verification, Walk
 from valetkey.errors import IntegrityError
 from valetkey.model import Json
 from valetkey.store import Reads, Row
@@ -53,7 +53,7 @@ class _Checking:
     def __init__(self, db: Reads, keys: KeyRing, progress: Progress) -> None:
         self._db, self._keys, self._vault, self._progress = db, keys, Vault(keys), progress
         self._public = public_keys(keys)
-        self._walk, self._receipts, self._standing = Walk(keys.store_id), Receipts(), Standing()
+        self._walk, self._receipts, self._standing = Walk(keys.store_id, self._public), Receipts(), Standing()
         self._seen: Json = 0  # where the next batch starts: what is stored as a number may be none
         self._checkpoints, self._signed = 0, 0
 
@@ -132,7 +132,8 @@ class _Checking:
             return self._no_head(file)
         if why := untrusted(outside, self._keys):
             return self._walk.find(None, f"{file}: {why}")
-        if not await self._db.one("SELECT seq FROM checkpoints WHERE seq = $1", outside.head.seq):
+        lost = await restored_since(self._db, outside.head, self._keys)
+        if not lost and not await self._db.one("SELECT 1 FROM checkpoints WHERE seq = $1", outside.head.seq):
             self._walk.find(outside.head.seq, f"{file} names a checkpoint here that the store has lost")
         return await self.known(outside.head)
 
@@ -142,8 +143,11 @@ class _Checking:
 
     async def known(self, head: Head) -> None:
         """Check that the chain contains a head that was noted elsewhere."""
-        if why := await contradiction(self._db, head):
+        if why := await contradiction(self._db, head, self._keys):
             self._walk.find(head.seq, why)
+        elif begun := await restored_since(self._db, head, self._keys):
+            text = f"this head was noted before the store was restored (event {begun.seq}): {begun.told()}"
+            self._walk.notes.append(Finding(head.seq, text))
 
     async def sealed_records(self) -> None:
         """Compare the sealed records with their receipts, each as of the same moment."""
@@ -169,11 +173,12 @@ class _Checking:
             events=walk.events,
             withheld=walk.withheld,
             checkpoints=self._checkpoints,
-            unsigned=max(walk.head.seq - self._signed, 0),
+            unsigned=max(walk.head.seq - self._signed - walk.skipped(self._signed), 0),
             records=len(self._receipts),
             rows=len(self._standing),
             signed_by={kid: public.hex() for kid, public in self._public.items()},
             findings=tuple(walk.findings),
+            notes=tuple(walk.notes),
         )
 
 

@@ -7,6 +7,8 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
 
 import anyio
 
@@ -23,6 +25,18 @@ _A_MOMENT = 0.02
 
 Claim = Callable[[Transaction], Awaitable[bool]]
 """Takes, in an event's own transaction, what may be taken once; False: it was gone, and so is the event."""
+
+class Watch(Protocol):
+    """Whoever counts what this process records. It may take next to no time, and raises nothing."""
+
+    def recorded(self, event: AuditEvent, call: str | None) -> None:
+        """An event was appended; its transaction may still be undone, which is rare and not told."""
+        ...
+
+    def committed(self, seconds: float) -> None:
+        """A commit of calls' events took so long."""
+        ...
+
 
 _Row = tuple[int, str, int, str, str | None, str | None, str | None, str | None, bytes, bytes]
 
@@ -54,15 +68,17 @@ class Appender:
         self, vault: Vault, ids: Ids, clock: Clock, randomness: Randomness = secrets.token_bytes
     ) -> None:
         self._vault, self._ids, self._clock, self._randomness = vault, ids, clock, randomness
+        self.watch: Watch | None = None
 
-    async def append(self, tx: Transaction, items: Sequence[Pending]) -> None:
+    async def append(self, tx: Transaction, items: Sequence[Pending], *, first: int | None = None) -> None:
         """Append in order; what its call has been told already is left out, `written` False.
 
-        So is an event whose claim fails.
+        So is an event whose claim fails. `first` is the number of the first event, where it begins a segment.
         """
         told = await self._told(tx, items)
         head = max(told, key=lambda row: int(row["seq"]), default=None)
         seq, before = (head["seq"], head["hash"]) if head else (0, first_hash(self._vault.keys.store_id))
+        seq = seq if first is None else first - 1
         known = {(row["call"], row["kind"]) for row in told}
         rows, personal = [], {}
         for item in items:
@@ -76,6 +92,8 @@ class Appender:
             rows.append(row)
             if part:
                 personal[row[1]] = {"salt": part.salt, "text": part.text}
+            if self.watch:
+                self.watch.recorded(item.event, item.call)
         await tx.many("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows)
         await self._vault.put_new(tx, "audit", personal)
 
@@ -182,10 +200,13 @@ class GroupCommit:
         self._wanted.set()
 
     async def _write(self, items: list[Pending]) -> None:
+        watch, began = self._appender.watch, perf_counter()
         try:
             async with self._store.transaction(durable=any(item.durable for item in items)) as tx:
                 await self._appender.append(tx, items)
             _settle(items, None)
+            if watch:
+                watch.committed(perf_counter() - began)
         except StoreError as error:
             _log.critical("the audit could not be written: %s", error)
             _settle(items, str(error))

@@ -21,7 +21,7 @@ class Authorizations:
 
     def __init__(self, store: Store, keys: KeyRing, clock: Clock, randomness: Randomness) -> None:
         self._store, self._clock, self._randomness = store, clock, randomness
-        self._bound = BoundRows(keys, _TABLE)
+        self._bound = BoundRows(keys, TABLE)
 
     async def keep(self, asked: Asked) -> str:
         """Keep a request and return its id, which nobody can guess."""
@@ -51,8 +51,8 @@ class Authorizations:
             await tx.run("DELETE FROM authorizations WHERE until <= $1", self._clock.now())
 
 
-_TABLE = Table("authorizations", ("id",), ("asked", "until"))
-_WAITING = f"{_TABLE.select} WHERE id = $1 AND until > $2"
+TABLE = Table("authorizations", ("id",), ("asked", "until"))
+_WAITING = f"{TABLE.select} WHERE id = $1 AND until > $2"
 _MAKE_ROOM = """
 DELETE FROM authorizations WHERE id IN (
   SELECT id FROM authorizations ORDER BY until DESC, id LIMIT 1000000 OFFSET $1)"""

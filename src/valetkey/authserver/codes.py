@@ -37,7 +37,7 @@ class Codes:
     ) -> None:
         self._store, self._keys, self._audit, self._sessions = store, keys, audit, sessions
         self._clock, self._randomness = clock, randomness
-        self._bound = BoundRows(keys, _TABLE)
+        self._bound = BoundRows(keys, TABLE)
 
     async def make(self, tx: Transaction, session: Session, redirect_uri: str, challenge: str) -> str:
         """Return a new code of a client's session. `challenge` is of PKCE's S256 (RFC 7636 section 4.2)."""
@@ -124,5 +124,5 @@ def _refused(description: str) -> OAuthError:
     return OAuthError("invalid_grant", description)
 
 
-_TABLE = Table("codes", ("digest",), ("session", "redirect_uri", "challenge", "until", "used"))
-_CODE = f"{_TABLE.select} WHERE digest = $1"
+TABLE = Table("codes", ("digest",), ("session", "redirect_uri", "challenge", "until", "used"))
+_CODE = f"{TABLE.select} WHERE digest = $1"

@@ -40,7 +40,7 @@ class RefreshTokens:
     ) -> None:
         self._store, self._vault, self._audit, self._sessions = store, vault, audit, sessions
         self._clock, self._randomness = clock, randomness
-        self._bound = BoundRows(vault.keys, _TABLE)
+        self._bound = BoundRows(vault.keys, TABLE)
 
     async def first(self, session: Session) -> tuple[Session, str]:
         """Begin the lineage of a session; returns it as it stands from here on, and its first token."""
@@ -134,8 +134,8 @@ def refused() -> OAuthError:
     return OAuthError("invalid_grant", "this refresh token is unknown, or good no longer: sign in again")
 
 
-_TABLE = Table("refresh_tokens", ("digest",), ("session", "used"))
-_TOKEN = f"{_TABLE.select} WHERE digest = $1"
+TABLE = Table("refresh_tokens", ("digest",), ("session", "used"))
+_TOKEN = f"{TABLE.select} WHERE digest = $1"
 _LATE = """
 SELECT digest FROM refresh_tokens WHERE used <= $1
 UNION SELECT r.digest FROM refresh_tokens r JOIN sessions s ON s.id = r.session

@@ -30,11 +30,12 @@ class Calls:
         connections: Connections,
         egress: Egress,
         answering: Answering,
+        awake: Callable[[], None],
     ) -> None:
         self.catalog, self._audit, self.policy, self.accounts = catalog, audit, policy, needs.accounts
         self._limits = limits
         self._needs, self._connections, self._egress = needs, connections, egress
-        self._answering, self.own = answering, own_tools(answering)
+        self._answering, self.own, self._awake = answering, own_tools(answering), awake
         self._own = {name: tool for tool in self.own for name in (tool.name, tool.name.replace(".", "_"))}
 
     def tool(self, name: str) -> Tool | OwnTool:
@@ -58,6 +59,7 @@ class Calls:
             self._connections,
             self._egress,
             answering,
+            self._awake,
         )
 
     async def perform(self, caller: Caller, name: str, arguments: Json, call: CallId) -> dict[str, Json]:
@@ -73,6 +75,7 @@ class Calls:
             await self.policy.forbids(caller, tool, arguments)  # denied, before anyone is asked for anything
             if isinstance(tool, OwnTool):
                 return await tool.answer(caller, arguments)  # it needs no connection, and nothing is sent
+            self._awake()  # unavailable, while this copy of the store is not the live one
             met = await self._needs.met(caller, tool, arguments)  # NeedsPerson: all that is missing, one page
             self._limits.send(met.connection)  # rate_limited, for the provider's sake
             while not await record.open(met.connection, met.grant.id, met.claim):  # durable before it is sent

@@ -21,7 +21,9 @@ app = typer.Typer(name="audit", help="The record of everything that was done.", 
 Anchor = Annotated[
     Path | None,
     typer.Option(
-        help="A file with a head that was noted before; the chain has to contain it.", show_default=False
+        "--anchor",
+        help="A file with a head that was noted before; the chain has to contain it.",
+        show_default=False,
     ),
 ]
 
@@ -79,7 +81,7 @@ def list_(
 
 
 @app.command()
-def verify(anchor: Anchor = None, *, as_json: AsJson = False) -> None:
+def verify(noted: Anchor = None, *, as_json: AsJson = False) -> None:
     """Check that the record is whole.
 
     That is every hash, every signature, the head outside the store, and what is
@@ -92,7 +94,7 @@ def verify(anchor: Anchor = None, *, as_json: AsJson = False) -> None:
     Then:
       valetkey audit export audit.jsonl
     """
-    known = _anchor(anchor)
+    known = anchor(noted)
 
     async def verifying(house: "House") -> "Verification":
         from valetkey.assemble import head_file
@@ -131,7 +133,7 @@ def export(
 @app.command("verify-export")
 def verify_export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `valetkey audit export` wrote.")],
-    anchor: Anchor = None,
+    noted: Anchor = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -145,7 +147,7 @@ def verify_export(
     """
     from valetkey.audit.export import verify_export as verify_lines
 
-    known = _anchor(anchor)
+    known = anchor(noted)
     try:
         with file.open(encoding="utf-8", errors="surrogateescape") as lines:
             result = verify_lines(lines, anchor=known)
@@ -205,7 +207,7 @@ def _operator(record: "AuditRecord") -> str:
     return f"operator {account}"
 
 
-def _anchor(file: Path | None) -> "Head | None":
+def anchor(file: Path | None) -> "Head | None":
     """Read an anchor: `<number>:<hash>`, or a copy of audit-head.json. Raises UsageError, IntegrityError."""
     from valetkey.audit.head import Head, read_head
 
@@ -230,6 +232,7 @@ def _report(result: "Verification", *, as_json: bool) -> None:
 
 def _sentences(result: "Verification") -> list[str]:
     for_each = [f"event {one.seq}: {one.text}" if one.seq else one.text for one in result.findings]
+    notes = [f"note, event {note.seq}: {note.text}" for note in result.notes]
     signed = [f"signed by {kid} {public}" for kid, public in result.signed_by.items()]
     verdict = "The record is whole." if result.ok else f"THE RECORD IS NOT WHOLE: {len(for_each)} findings."
     counts = (
@@ -237,4 +240,4 @@ def _sentences(result: "Verification") -> list[str]:
         f"{result.records} sealed records and {result.rows} rows compared, "
         f"{result.withheld} personal parts withheld."
     )
-    return [*for_each, verdict, counts, f"head {result.head}", *signed]
+    return [*for_each, verdict, *notes, counts, f"head {result.head}", *signed]

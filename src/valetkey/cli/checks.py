@@ -10,6 +10,7 @@ from valetkey.cli.output import when
 from valetkey.cli.registrations import refusal
 from valetkey.connections import Refusal, providers
 from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
+from valetkey.generation.words import TO_DO
 from valetkey.identity.issuers import Issuer
 from valetkey.manifest import Catalog, shipped
 from valetkey.model import HOUR, SECOND, Json, Registration
@@ -85,6 +86,7 @@ async def _inside(settings: Settings) -> list[Check]:
             return [
                 Check("ok", "key", f"{settings.key_file} opens the store"),
                 await _integrity(house),
+                _copy(house),
                 await _clock(house),
                 *await _people(house),
                 *await _registrations(house),
@@ -103,6 +105,14 @@ async def _integrity(house: House) -> Check:
     if found is None:
         return Check("ok", "store", f"{'the database' if settings.store else settings.store_file} is sound")
     return Check("fail", "store", f"damaged: {found}", "stop the server and restore a backup")
+
+
+def _copy(house: House) -> Check:
+    """Whether this is the copy of the store that acts."""
+    gate = house.ground.gate
+    if gate.reason is None:
+        return Check("ok", "copy", f"the live one, generation {gate.now.number if gate.now else '?'}")
+    return Check("fail", "copy", f"not used: {gate.asleep()}", TO_DO)
 
 
 async def _clock(house: House) -> Check:
@@ -228,7 +238,7 @@ async def _head(house: House) -> Check:
         return Check(
             "fail", "audit", f"{file} is missing", "put it back from a backup; see `valetkey audit verify`"
         )
-    wrong = untrusted(outside, ground.keys) or await contradiction(ground.store, outside.head)
+    wrong = untrusted(outside, ground.keys) or await contradiction(ground.store, outside.head, ground.keys)
     if wrong:
         return Check("fail", "audit", wrong, "`valetkey audit verify` says what is missing or changed")
     return Check("ok", "audit", f"holds the head that was signed outside the store, event {outside.head.seq}")

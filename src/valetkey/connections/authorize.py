@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from valetkey.connections.endpoint import oauth2
-from valetkey.errors import IntegrityError, PageError
+from valetkey.connections.endpoint import Awake, oauth2
+from valetkey.errors import Dormant, IntegrityError, PageError
 from valetkey.manifest import Connector
 from valetkey.model import MINUTE, Clock, Ids, Json, Randomness, Registration
 from valetkey.store import Row, Store
@@ -46,6 +46,11 @@ class Trip:
     luggage: Json
 
 
+def asleep(dormant: Dormant) -> PageError:
+    """What a person is told who would connect on a copy of the store that is not the live one."""
+    return PageError(503, "This server is not in use", dormant.text)
+
+
 class TurnedAway(PageError):
     """The provider sent the person back without a code; `request` is whose access request it was.
 
@@ -62,10 +67,17 @@ class Flows:
     """Begins trips and receives them. One at a time for an access request: a new one replaces the last."""
 
     def __init__(
-        self, store: Store, vault: Vault, ids: Ids, clock: Clock, randomness: Randomness, public_url: str
+        self,
+        store: Store,
+        vault: Vault,
+        ids: Ids,
+        clock: Clock,
+        randomness: Randomness,
+        public_url: str,
+        awake: Awake,
     ) -> None:
         self._store, self._vault, self._ids, self._clock = store, vault, ids, clock
-        self._randomness, self._public_url = randomness, public_url
+        self._randomness, self._public_url, self._awake = randomness, public_url, awake
 
     def redirect_uri(self, registration: str) -> str:
         """The one redirect URI of a registration: a constant, never built from a request."""
@@ -84,8 +96,10 @@ class Flows:
     ) -> str:
         """Store a new flow bound to a browser's session; return the provider's URL to send it to.
 
-        `hint` is the account it is about, for providers that then offer it first.
+        `hint` is the account it is about, for providers that then offer it first. Raises PageError 503 on a
+        copy of the store that is not the live one.
         """
+        await self._refuse_asleep()
         state, verifier = self._random(), self._random(48)
         flow = self._ids.new("flw")
         bound_to = {"request": request, "session": session, "registration": client.name}
@@ -105,14 +119,21 @@ class Flows:
         """Check a callback, then consume its flow: a wrong one must not burn the right one.
 
         `issuers` maps a connector's name to the `iss` its provider has to send (RFC 9207), if any.
-        Raises PageError 400, 403; TurnedAway when the provider sent an error.
+        Raises PageError 400, 403, 503 as `begin` does; TurnedAway when the provider sent an error.
         """
+        await self._refuse_asleep()
         found = _once(params)
         row = await self._found(registration, found, session)
         sealed = await self._consumed(row, found.get("iss"), issuers)
         if "code" not in found:
             raise TurnedAway(row["request"], _code(found["error"]))
         return Trip(row["request"], registration, found["code"], sealed["verifier"], sealed["luggage"])
+
+    async def _refuse_asleep(self) -> None:
+        try:
+            await self._awake()
+        except Dormant as dormant:
+            raise asleep(dormant) from None
 
     async def _found(self, registration: str, found: Mapping[str, str], session: str) -> Row:
         row = await self._store.one(_FLOW, self._digest(found.get("state", "")), self._clock.now())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from anyio.abc import TaskGroup
 
 from valetkey.connections.answer import Answer
-from valetkey.connections.authorize import Trip
+from valetkey.connections.authorize import Trip, asleep
 from valetkey.connections.detached import Flight
 from valetkey.connections.endpoint import TokenEndpoint, oauth2
 from valetkey.connections.keeping import PENDING, Keeping
@@ -18,7 +18,7 @@ from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
 from valetkey.connections.verdict import is_operators
-from valetkey.errors import CallError, EgressError, OAuthRefused, PageError, UsageError
+from valetkey.errors import CallError, Dormant, EgressError, OAuthRefused, PageError, UsageError
 from valetkey.manifest import Connector
 from valetkey.model import Clock, Connection, ConnectionState, Json, Principal, Registration, TokenSet
 from valetkey.store import Reads, Store, Transaction
@@ -164,6 +164,8 @@ class Connecting:
 
 
 def _not_connected(connector: Connector, error: Exception) -> PageError:
+    if isinstance(error, Dormant):
+        return asleep(error)
     if isinstance(error, UsageError) or (
         isinstance(error, OAuthRefused) and is_operators(error, oauth2(connector).refresh)
     ):

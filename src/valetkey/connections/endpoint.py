@@ -5,7 +5,7 @@ How an answer is read is in `answer`; what it means for a connection, in `author
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 from urllib.parse import quote_plus, urlencode
 
@@ -20,6 +20,7 @@ HARD_SECONDS = 20
 
 _LIMITS = Limits(seconds=HARD_SECONDS, bytes=64 * 1024)
 Form = dict[str, str]
+Awake = Callable[[], Awaitable[None]]
 
 
 def oauth2(connector: Connector) -> OAuth2:
@@ -28,10 +29,13 @@ def oauth2(connector: Connector) -> OAuth2:
 
 
 class TokenEndpoint:
-    """Redeems codes, refreshes and gives back tokens, through egress alone."""
+    """Redeems codes, refreshes and gives back tokens, through egress alone, and from the live store alone.
 
-    def __init__(self, egress: Egress) -> None:
-        self._egress = egress
+    `awake` raises Dormant on any other copy: what one copy spends, the other has lost. All here raise it.
+    """
+
+    def __init__(self, egress: Egress, awake: Awake) -> None:
+        self._egress, self._awake = egress, awake
 
     async def redeem(
         self, connector: Connector, client: Registration, *, code: str, verifier: str, redirect_uri: str
@@ -75,6 +79,7 @@ class TokenEndpoint:
         return await self._send(connector, Outgoing("POST", url, headers, body), authorization)
 
     async def _send(self, connector: Connector, request: Outgoing, authorization: str | None) -> Incoming:
+        await self._awake()
         headers: Mapping[str, Secret] = {"Authorization": Secret(authorization)} if authorization else {}
         credential = Credential(headers, connector.origins, 0)
         return await self._egress.send(

@@ -14,7 +14,7 @@ from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
 from valetkey.connections.verdict import is_final
 from valetkey.egress import Egress
-from valetkey.errors import EgressError, IntegrityError, OAuthRefused, UsageError
+from valetkey.errors import Dormant, EgressError, IntegrityError, OAuthRefused, UsageError
 from valetkey.manifest import Catalog, Connector
 from valetkey.model import DAY, HOUR, MINUTE, AuditEvent, Clock, Connection, TokenSet
 from valetkey.store import Store, Transaction
@@ -68,7 +68,7 @@ class GivingBack:
         try:
             client = await self._registrations.of(self._store, connection.registration or "", connector)
             await self._endpoint.revoke(connector, client, tokens)
-        except (OAuthRefused, EgressError, IntegrityError, UsageError) as error:
+        except (OAuthRefused, EgressError, IntegrityError, UsageError, Dormant) as error:
             if isinstance(error, OAuthRefused) and is_final(error, oauth2(connector).refresh):
                 return await self._done(connection, revoked.refused(connector))
             return await self._later(connection, connector)

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from valetkey.connections import lease as leases
 from valetkey.connections.circuit import LONGEST_WAIT, Circuits
 from valetkey.connections.detached import Flight
+from valetkey.connections.endpoint import Awake
 from valetkey.connections.renewal import Renewal
 from valetkey.connections.schedule import refreshing
 from valetkey.connections.setbacks import Setbacks, as_it_is, reconnect, registration
@@ -55,11 +56,12 @@ class Refresher:
         tasks: TaskGroup,
         *,
         owner: str,
+        awake: Awake,
         overridden: Callable[[frozenset[str]], bool],
     ) -> None:
         self._store, self._sets, self._renewal, self._clock = store, sets, renewal, clock
         self._setbacks, self._circuits = setbacks, circuits
-        self._tasks, self._owner, self._overridden = tasks, owner, overridden
+        self._tasks, self._owner, self._overridden, self._awake = tasks, owner, overridden, awake
         self._flights: dict[str, Flight[Held]] = {}
         self._room = anyio.CapacityLimiter(AT_ONCE)
         self._rooms = defaultdict[str, anyio.CapacityLimiter](
@@ -91,6 +93,15 @@ class Refresher:
         """Return a token set as it stands. Raises OriginsChanged, NotTheirs, Forgotten, IntegrityError."""
         where = (connection.token_set, connection.principal, connector)
         return await self._sets.read(self._store, *where, overridden=self._overridden(connector.origins))
+
+    @property
+    def under_way(self) -> int:
+        """How many refreshes this process has under way."""
+        return len(self._flights)
+
+    def watch(self, seen: Callable[[frozenset[str], str], object]) -> None:
+        """Tell somebody of each refresh that brought nothing: for which connectors, and what it means."""
+        self._setbacks.seen = seen
 
     async def damaged(self, key: str) -> None:
         """Record that a token set did not open."""
@@ -138,6 +149,7 @@ class Refresher:
         with self._circuits.asking(registration(held)) as wait:
             if wait:
                 return as_it_is(held, connector, wait=wait, useless=useless)
+            await self._awake()
             refresh = refreshing(connector)
             lease = await leases.take(self._store, self._clock, self._owner, held, refresh)
             if lease is None:

@@ -15,8 +15,8 @@ from valetkey.vault.rows import BoundRows, Table
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SECRET = "client_secret"  # noqa: S105 - the vault's purpose for it
-_TABLE = Table("registrations", ("name",), ("provider", "client_id", "scopes", "created"))
-_SELECT = _TABLE.select
+TABLE = Table("registrations", ("name",), ("provider", "client_id", "scopes", "created"))
+_SELECT = TABLE.select
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Registrations:
 
     def __init__(self, vault: Vault, audit: Audit, clock: Clock) -> None:
         self._vault, self._audit, self._clock = vault, audit, clock
-        self._bound = BoundRows(vault.keys, _TABLE)
+        self._bound = BoundRows(vault.keys, TABLE)
 
     async def add(self, tx: Transaction, new: Registration, by: Principal) -> None:
         """Store a registration, its secret sealed. Raises UsageError: the name is taken or unusable."""

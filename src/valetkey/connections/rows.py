@@ -34,7 +34,7 @@ class Rows:
 
     def __init__(self, store: Store, vault: Vault, audit: Audit, clock: Clock) -> None:
         self.store, self._vault, self._audit, self._clock = store, vault, audit, clock
-        self._bound = BoundRows(vault.keys, _TABLE)
+        self._bound = BoundRows(vault.keys, TABLE)
 
     async def get(self, db: Reads, connection_id: str) -> Connection | None:
         row = self._bound.good(await db.one(f"{_SELECT} WHERE id = $1", connection_id))
@@ -181,8 +181,8 @@ def _connection(row: Row) -> Connection:
 
 
 _COLUMNS = ("issuer", "subject", "connector", "registration", "state", "reason", "token_set", "scopes")
-_TABLE = Table("connections", ("id",), (*_COLUMNS, "account", "created", "changed"))
-_SELECT = _TABLE.select
+TABLE = Table("connections", ("id",), (*_COLUMNS, "account", "created", "changed"))
+_SELECT = TABLE.select
 _COUNT = "SELECT COUNT(*) AS n FROM connections WHERE issuer = $1 AND subject = $2 AND state <> 'revoked'"
 _SIBLINGS = f"""
 {_SELECT} WHERE registration = $1 AND id != $2 AND state IN ('confirming', 'connected')

@@ -4,7 +4,7 @@ What the pages are for is the business of the rooms above; nothing here knows a 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -26,7 +26,7 @@ from valetkey.vault import KeyRing
 
 
 class Pages:
-    """Makes routes of handlers."""
+    """Makes routes of handlers. `asleep` says why this server acts for nobody, in half a sentence; None: it does."""
 
     def __init__(
         self,
@@ -35,10 +35,11 @@ class Pages:
         sessions: Sessions,
         clock: Clock,
         randomness: Randomness = secrets.token_bytes,
+        asleep: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._sessions, self._static = sessions, static_files()
         templates = environment({name: file.link for name, file in self._static.items()})
-        self._tools = Tools(site, Stamps(keys), templates, clock, randomness)
+        self._tools = Tools(site, Stamps(keys), templates, clock, randomness, asleep)
 
     def route(self, path: str, *, get: Show | None = None, post: Submit | None = None) -> Route:
         """Return a route that answers GET, POST or both; any other method is 405."""

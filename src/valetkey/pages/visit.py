@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class Tools:
     templates: Environment
     clock: Clock
     randomness: Randomness
+    asleep: Callable[[], str | None]
 
 
 class Visit:
@@ -76,6 +77,7 @@ class Visit:
         """Show a page. `form_to` are URLs elsewhere that its form may redirect to."""
         stamp = self._tools.stamps.make("form", *self.bound_to())
         known = {"stamp": stamp, "signed_in": self.session is not None, "now": self.now}
+        known["asleep"] = self._tools.asleep()
         html = self._tools.templates.get_template(template).render(**known, **values)
         response = HTMLResponse(html, status, headers=page_headers(form_to))
         if self.session is None and not self._kept:

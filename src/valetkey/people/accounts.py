@@ -52,7 +52,7 @@ class Accounts:
             randomness,
         )
         self._passwords, self._tries = Passwords(randomness), Tries(store, clock)
-        self._people, self._invitations = BoundRows(keys, PEOPLE), BoundRows(keys, _INVITATIONS)
+        self._people, self._invitations = BoundRows(keys, PEOPLE), BoundRows(keys, INVITATIONS)
         self._sessions = BoundRows(keys, SESSIONS)
 
     async def add(self, tx: Transaction, name: str) -> Person:
@@ -261,7 +261,7 @@ def _person(row: Row) -> Person:
 
 
 PEOPLE = Table("people", ("issuer", "subject"), ("name", "password", "owner", "created"))
-_INVITATIONS = Table("invitations", ("digest",), ("subject", "until", "used"))
+INVITATIONS = Table("invitations", ("digest",), ("subject", "until", "used"))
 _PEOPLE = f"""
 SELECT {PEOPLE.reads}, EXISTS (
   SELECT 1 FROM passkeys WHERE passkeys.issuer = people.issuer AND passkeys.subject = people.subject
@@ -270,4 +270,4 @@ _OURS = f"{_PEOPLE} WHERE issuer = 'local'"
 _ANYBODY = """
 SELECT 1 FROM people WHERE issuer = 'local' AND password IS NOT NULL
 UNION ALL SELECT 1 FROM passkeys WHERE issuer = 'local' LIMIT 1"""
-_INVITED = f"{_INVITATIONS.select} WHERE digest = $1 AND until > $2 AND used IS NULL"
+_INVITED = f"{INVITATIONS.select} WHERE digest = $1 AND until > $2 AND used IS NULL"

@@ -48,7 +48,7 @@ class Agents:
 
     def __init__(self, keys: KeyRing, ids: Ids, clock: Clock, randomness: Randomness) -> None:
         self._keys, self._ids, self._clock, self._randomness = keys, ids, clock, randomness
-        self._bound = BoundRows(keys, _TABLE)
+        self._bound = BoundRows(keys, TABLE)
 
     async def named(self, tx: Transaction, name: str) -> Agent:
         """Return the operator's agent of a name, made where there is none. Raises UsageError: no name."""
@@ -148,5 +148,5 @@ def _agent(row: Row) -> Agent:
 
 
 _COLUMNS = ("name", "kind", "metadata", "secret", "created", "suspended")
-_TABLE = Table("agents", ("id",), _COLUMNS, beside=("used",))
-_AGENTS = _TABLE.select
+TABLE = Table("agents", ("id",), _COLUMNS, beside=("used",))
+_AGENTS = TABLE.select

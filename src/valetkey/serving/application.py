@@ -55,7 +55,9 @@ def _about(house: House) -> list[Route]:
 
 def _pages(house: House) -> Pages:
     ground = house.ground
-    return Pages(_site(house), ground.keys, house.sessions, ground.clock, ground.randomness)
+    return Pages(
+        _site(house), ground.keys, house.sessions, ground.clock, ground.randomness, ground.gate.asleep
+    )
 
 
 def _letting_in(house: House, pages: Pages, resources: frozenset[str]) -> list[Route]:

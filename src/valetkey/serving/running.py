@@ -103,7 +103,11 @@ async def until_signal(announce: Callable[[], None]) -> None:
 
 @asynccontextmanager
 async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
-    """Keep the endpoint and the jobs running; at the end the audit's head is signed."""
+    """Keep the endpoint and the jobs running; at the end the audit's head is signed.
+
+    Raises StoreError for a store that another copy has taken over from.
+    """
+    house.ground.gate.refuse_to_serve()
     await _remember_url(house)
     changes = Changes(house.ground.store, house.ground.clock)
     endpoints = endpoints_of(house, changes, hold)
@@ -113,6 +117,7 @@ async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlett
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(house.jobs.run)
         tasks.start_soon(changes.run)
+        tasks.start_soon(house.ground.gate.watch)
         yield application(house, endpoints)
         tasks.cancel_scope.cancel()
     await sign_head(house.ground)

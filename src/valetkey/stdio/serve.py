@@ -27,6 +27,7 @@ async def serve_stdio(
     after `account`. Returns once no page is being served any more. Raises UsageError when the token is
     not good to begin with.
     """
+    house.ground.gate.refuse_to_serve()
     callers = await _callers(house, token, account)
     async with service_tasks() as serving:
         callback = Callback(house, serving)
@@ -53,6 +54,7 @@ async def _serve(house: House, callers: Callers, callback: Callback, stop: anyio
         tasks.start_soon(callback.run)
         tasks.start_soon(house.jobs.run)
         tasks.start_soon(changes.run)
+        tasks.start_soon(house.ground.gate.watch)
         tasks.start_soon(_cancel_at, stop, tasks.cancel_scope)
         await serve_pipe(server)
         tasks.cancel_scope.cancel()

@@ -57,6 +57,14 @@ class Store(Reads, Protocol):
         """The clock that everybody on this store goes by: leases, sessions and grants end by one time."""
         ...
 
+    async def place(self) -> str:
+        """Where this store physically is: a copy of it is in another place, whatever it holds."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Reads]:
+        """Read the store as it is at one moment, for as long as the block lasts."""
+        ...
+
     async def damage(self) -> str | None:
         """Look the store over and say what is wrong with it, None for nothing. This may take a while."""
         ...

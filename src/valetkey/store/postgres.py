@@ -13,7 +13,7 @@ import anyio
 import asyncpg
 
 from valetkey.errors import StoreError
-from valetkey.store import Row, Transaction, Value
+from valetkey.store import Reads, Row, Transaction, Value
 from valetkey.store.migrations import migrate
 
 if TYPE_CHECKING:  # neither takes its parameter when the program runs
@@ -29,6 +29,9 @@ transaction's own, so that a pool in front (pgbouncer) may hand connections abou
 
 _BEGIN = """
 SELECT pg_advisory_xact_lock($1), (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"""
+_PLACE = """
+SELECT system_identifier::text AS cluster, oid::text AS database
+FROM pg_control_system(), pg_database WHERE datname = current_database()"""
 _SET_BACK = 1_000
 """Milliseconds: a clock that is this far behind itself was set, and not slow to answer."""
 _MOST = 10
@@ -144,6 +147,23 @@ class PostgresStore:
                 with anyio.CancelScope(shield=True):
                     await _undone(connection, begun)
                 raise
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reads]:
+        async with self._connected() as connection:
+            begun = connection.transaction(isolation="repeatable_read", readonly=True)
+            with _told():
+                await begun.start()
+            try:
+                yield _Asked(connection)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _undone(connection, begun)
+
+    async def place(self) -> str:
+        """The cluster and the database in it: a standby that takes over has both, a restored dump neither."""
+        row = await self.one(_PLACE)
+        return f"{row['cluster']}/{row['database']}" if row else ""
 
     async def damage(self) -> str | None:
         row = await self.one("SELECT pg_is_in_recovery() AS standby")

@@ -18,7 +18,7 @@ import anyio
 
 from valetkey.errors import StoreError
 from valetkey.model import Clock, SystemClock
-from valetkey.store import Row, Transaction, Value
+from valetkey.store import Reads, Row, Transaction, Value
 from valetkey.store.migrations import migrate
 
 _EACH = ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "busy_timeout = 10000")
@@ -54,7 +54,7 @@ def _ordered(sql: str, rows: Iterable[tuple[Value, ...]]) -> tuple[str, list[lis
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into sentences for the operator; programming errors pass unchanged."""
     try:
         yield
@@ -92,7 +92,7 @@ class _InThread:
         return self._connection.in_transaction
 
     async def all(self, sql: str, *values: Value) -> list[Row]:
-        with _told(self._path):
+        with told(self._path):
             return list(await self._connection.execute_fetchall(*_bound(sql, values)))  # type: ignore[arg-type]  # sqlite3.Row is a mapping in all but name
 
     async def few(self, sql: str, *values: Value) -> list[Row]:
@@ -103,13 +103,13 @@ class _InThread:
         return rows[0] if rows else None
 
     async def run(self, sql: str, *values: Value) -> int:
-        with _told(self._path):
+        with told(self._path):
             cursor = await self._connection.execute(*_bound(sql, values))  # closing it is another trip
             return cursor.rowcount
 
     async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
         if ordered := _ordered(sql, rows):
-            with _told(self._path):
+            with told(self._path):
                 await self._connection.executemany(*ordered)
 
     async def end(self, how: str) -> None:
@@ -143,7 +143,7 @@ class _OnLoop:
 
     async def many(self, sql: str, rows: Iterable[tuple[Value, ...]]) -> None:
         if ordered := _ordered(sql, rows):
-            with _told(self._path):
+            with told(self._path):
                 self._connection.executemany(*ordered).close()
 
     def begins(self) -> bool:
@@ -195,7 +195,7 @@ class SqliteStore(_InThread):
         """
         _prepare(path)
         async with AsyncExitStack() as unless_opened:
-            with _told(path):
+            with told(path):
                 writer = await _connect(path, _EACH + _WRITER)
                 unless_opened.push_async_callback(_close, writer)
                 reader = await _connect(path, _EACH + _READER)
@@ -238,6 +238,23 @@ class SqliteStore(_InThread):
     @property
     def clock(self) -> Clock:
         return SystemClock()  # whoever is on this store is on this machine
+
+    async def place(self) -> str:
+        """The file's number on its disk (st_ino): renaming keeps it, no way of copying does.
+
+        The disk's own number is another after each start of the machine, and says nothing.
+        """
+        return str(self._path.stat().st_ino)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reads]:
+        connection = await _connect(self._path, _EACH + _READER)
+        try:
+            asked = _InThread(connection, self._path)
+            await asked.run("BEGIN")
+            yield asked
+        finally:
+            await _close(connection)
 
     async def damage(self) -> str | None:
         row = await self.one("PRAGMA quick_check(1)")

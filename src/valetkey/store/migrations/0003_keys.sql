@@ -1,5 +1,5 @@
 -- `source` is what wrapped the key (NULL: a file); `wraps` how many data keys it has wrapped, counted ahead,
--- `emptied` when the last record left it.
+-- `emptied` when the last record that opens left it.
 ALTER TABLE keks ADD COLUMN source TEXT;
 ALTER TABLE keks ADD COLUMN wraps BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE keks ADD COLUMN emptied BIGINT;

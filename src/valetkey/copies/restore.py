@@ -1,0 +1,195 @@
+"""Restoring a backup: checked before it takes the place of anything, and dormant until it is made live.
+
+What the backup does not know was withdrawn since (`ending`) does not come back with it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+
+from valetkey.assemble.ground import open_store
+from valetkey.audit.head import Head
+from valetkey.copies.checking import Check, checked
+from valetkey.copies.copying import copied, finished
+from valetkey.copies.ending import Ended, taken_back
+from valetkey.copies.heads import furthest, head_at, head_beside
+from valetkey.copies.opening import Copy, Progress, copy_at
+from valetkey.errors import IntegrityError, UsageError
+from valetkey.generation import Generation, State
+from valetkey.model import Json
+from valetkey.settings import Settings
+from valetkey.store.files import BESIDE, fold, refuse_others, remove, to_disk
+from valetkey.store.in_use import alone
+from valetkey.vault.sources.passphrase import Passphrases
+
+_DRAFT = ".restoring-"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to restore. `old_head` is what somebody noted of the record that is lost; `facts` go into the audit.
+
+    `replace`: a store that is there is kept aside. `keep_standing`: agents go on by standing grants.
+    `accept_damage`: also from a backup that is not whole.
+    """
+
+    facts: dict[str, Json]
+    old_head: Head | None = None
+    replace: bool = False
+    keep_standing: bool = False
+    accept_damage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored, what ended with it, and where the store is that was there before."""
+
+    check: Check
+    ended: Ended
+    old: Head | None
+    aside: Path | None
+
+
+async def restored(
+    settings: Settings,
+    file: Path,
+    wish: Wish,
+    progress: Progress,
+    *,
+    passphrases: Passphrases | None = None,
+) -> Restored:
+    """Restore a backup as the store of a home. Killed anywhere, either it is there or nothing has changed.
+
+    Raises UsageError where there is a store already, or one that is in use, or `file` is no backup;
+    IntegrityError for one that is not whole; ConfigError for another key's.
+    """
+    refuse_others(file)
+    with alone(settings.home) if settings.store is None else nullcontext():
+        _refuse_to_overwrite(settings, wish)
+        async with _draft(settings, file, progress) as draft:
+            lost = await _lost(settings, draft, wish, passphrases)
+            check, ended = await _made(settings, draft, wish, lost, progress, passphrases)
+            aside = await _put_in_place(settings, draft, progress)
+    return Restored(check, ended, lost, aside)
+
+
+def _refuse_to_overwrite(settings: Settings, wish: Wish) -> None:
+    there = settings.store is None and settings.store_file.exists()
+    if there and not wish.replace:
+        raise UsageError(f"{settings.store_file} is there already; --replace keeps it aside")
+
+
+@asynccontextmanager
+async def _draft(settings: Settings, file: Path, progress: Progress) -> AsyncIterator[Path]:
+    """A copy of the backup in the home, 0600; what is left of one goes, also one that was killed before."""
+    for left in settings.home.glob(f"{_DRAFT}*"):
+        left.unlink(missing_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=_DRAFT, dir=settings.home)
+    os.close(descriptor)
+    draft = Path(name)
+    try:
+        progress("copying", 0, 1)
+        await anyio.to_thread.run_sync(_copy, file, draft)
+        yield draft
+    finally:
+        remove(draft)
+
+
+def _copy(file: Path, draft: Path) -> None:
+    try:
+        shutil.copyfile(file, draft)
+        to_disk(draft)
+    except OSError as error:
+        text = f"{draft.parent}: the backup cannot be copied here ({error.strerror}); nothing was changed"
+        raise UsageError(text) from None
+
+
+async def _lost(settings: Settings, draft: Path, wish: Wish, passphrases: Passphrases | None) -> Head | None:
+    """How far the record had come that this one takes over from, if that is further than the backup's."""
+    async with copy_at(settings, draft, passphrases=passphrases) as copy:
+        store = copy.keys.store_id
+        there = await head_at(settings.store_file, store) if _is_replaced(settings) else None
+        return furthest(wish.old_head, await head_beside(copy), there)
+
+
+def _is_replaced(settings: Settings) -> bool:
+    return settings.store is None and settings.store_file.exists()
+
+
+async def _made(
+    settings: Settings,
+    draft: Path,
+    wish: Wish,
+    lost: Head | None,
+    progress: Progress,
+    passphrases: Passphrases | None,
+) -> tuple[Check, Ended]:
+    """Check the copy, and make of it what may stand in the store's place."""
+    async with copy_at(settings, draft, passphrases=passphrases) as copy:
+        check = await checked(copy, progress)
+        if check.problems and not wish.accept_damage:
+            first = check.problems[0]
+            text = f"the backup is not whole, {len(check.problems)} problems: {first}. Nothing was changed"
+            raise IntegrityError(text)
+        before = await copy.generations.read(copy.store)
+        async with copy.store.transaction() as tx:
+            ended = await taken_back(copy, tx, lost, wish.facts, keep_standing=wish.keep_standing)
+            await copy.generations.write(tx, _dormant(copy, before))
+    await anyio.to_thread.run_sync(fold, draft)
+    return check, ended
+
+
+def _dormant(copy: Copy, before: Generation | None) -> Generation:
+    """The generation that a restored copy waits with. `other`: where the store was that was backed up."""
+    home, now = str(copy.settings.home), copy.clock.now()
+    asleep = Generation(
+        copy.keys.store_id, 0, copy.ids.new("gen"), State.DORMANT, "", home, now, reason="restored"
+    )
+    return replace(asleep, number=before.number, other=before.other or before.home) if before else asleep
+
+
+async def _put_in_place(settings: Settings, draft: Path, progress: Progress) -> Path | None:
+    if settings.store is None:
+        return await anyio.to_thread.run_sync(_swapped, settings.store_file, draft)
+    source, target = await open_store(draft), await open_store(settings.store)
+    try:
+        move = await source.one("SELECT id FROM copies")
+        await copied(source, target, source, move["id"] if move else "", progress)
+        async with target.transaction() as tx:
+            for row in await source.all("SELECT * FROM copies"):
+                marks = ", ".join(f"${n}" for n in range(1, len(tuple(row)) + 1))
+                await tx.run(f"INSERT INTO copies VALUES ({marks})", *tuple(row))  # noqa: S608 - placeholders
+            await finished(tx)
+    finally:
+        await source.aclose()
+        await target.aclose()
+    return None
+
+
+def _swapped(store: Path, draft: Path) -> Path | None:
+    """Put the draft in the store's place in one step; what was there stays under another name."""
+    aside = None
+    if store.exists():
+        aside = _free(store)
+        for more in BESIDE:  # of a store that was not closed: a log beside the new one would be taken for its
+            left = store.with_name(store.name + more)
+            if left.exists():
+                left.replace(aside.with_name(aside.name + more))
+        os.link(store, aside)
+    draft.replace(store)
+    to_disk(store)
+    return aside
+
+
+def _free(store: Path) -> Path:
+    names = (store.with_name(f"{store.stem}.replaced-{n}{store.suffix}") for n in range(1, 10_000))
+    return next(name for name in names if not name.exists())
+
+
+__all__ = ["Restored", "Wish", "restored"]
