@@ -23,6 +23,7 @@ INVISIBLE = re.compile(
     "]"
 )
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_ESCAPED = re.compile(r"\\[ubfr]")
 
 
 def clean(value: Json) -> Json:
@@ -39,7 +40,7 @@ def _is_clean(value: Json) -> bool:
         text = to_json(value).decode()
     except ValueError:  # a lone surrogate
         return False
-    if any(escape in text for escape in ("\\u", "\\b", "\\f", "\\r")):
+    if "\\" in text and _ESCAPED.search(text):
         return False
     return text.isprintable() if text.isascii() else INVISIBLE.search(text) is None
 
