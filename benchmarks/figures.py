@@ -28,18 +28,29 @@ Pair = tuple[Figures, Figures]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was measured: the floor's figure, ours, and what the ratio is wanted to be."""
+    """One thing that was measured: what it is held against, the figure, and what ratio is wanted."""
 
     what: str
     unit: str
-    floor: float
-    ours: float
+    base: float
+    figure: float
     target: str
 
     @property
     def ratio(self) -> float:
-        """Ours over the floor's."""
-        return self.ours / self.floor
+        """The figure over what it is held against."""
+        return self.figure / self.base
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines that are held against the same: `base` and `figure` say in a word what stands in each column."""
+
+    title: str
+    text: str
+    base: str
+    figure: str
+    lines: Sequence[Line]
 
 
 def merged(rounds: Sequence[Figures]) -> Figures:
@@ -62,27 +73,32 @@ def lines(calls: dict[int, Pair], listing: Pair, listed: int) -> Iterator[Line]:
     yield Line(f"processor per listing of {listed} tools", "µs", floor.cpu, ours.cpu, "")
 
 
-def table(found: Sequence[Line]) -> Table:
+def table(section: Section) -> Table:
     """For a terminal."""
-    shown = Table(title="A whole delegated call, beside the floor")
-    for name in ("", "floor", "ours", "ours / floor", "wanted"):
+    shown = Table(title=section.title)
+    for name in ("", section.base, section.figure, "ratio", "wanted"):
         shown.add_column(name, justify="left" if not name else "right")
-    for line in found:
-        shown.add_row(
-            f"{line.what} {line.unit}", *_numbers(line), f"[bold]{line.ratio:.2f}[/bold]", line.target
-        )
+    for line in section.lines:
+        ratio = f"[bold]{line.ratio:.2f}[/bold]"
+        shown.add_row(f"{line.what} {line.unit}", *_numbers(line), ratio, line.target)
     return shown
 
 
-def page(found: Sequence[Line]) -> str:
+def page(sections: Sequence[Section]) -> str:
     """For the reference."""
-    rows = "\n".join(f"| {line.what} | {line.ratio:.2f} | {line.target} |" for line in found)
-    return _PAGE.format(date=datetime.now(UTC).date(), machine=_machine(), rows=rows)
+    date, parts = datetime.now(UTC).date(), "\n".join(map(_part, sections))
+    return _PAGE.format(date=date, machine=_machine(), parts=parts)
+
+
+def _part(section: Section) -> str:
+    rows = "\n".join(f"| {line.what} | {line.ratio:.2f} | {line.target} |" for line in section.lines)
+    head = f"| | {section.figure} / {section.base} | wanted |\n| --- | ---: | ---: |"
+    return f"## {section.title}\n\n{section.text}\n\n{head}\n{rows}\n"
 
 
 def _numbers(line: Line) -> tuple[str, str]:
-    digits = 2 if line.floor < 100 else 0
-    return f"{line.floor:.{digits}f}", f"{line.ours:.{digits}f}"
+    digits = 2 if line.base < 100 else 0
+    return f"{line.base:.{digits}f}", f"{line.figure:.{digits}f}"
 
 
 def _machine() -> str:
@@ -93,12 +109,18 @@ def _machine() -> str:
 
 
 _PAGE = """\
-# What one call costs
+# What a call costs
 
 `make bench` wrote this page on {date} ({machine}).
 
-Both sides ran in turns, round after round, each in a process of its own on the same core; the load and the
-API at the far end shared the other. **Read the ratios**: the absolute numbers belong to the machine.
+Whatever is compared ran in turns on the same machine. **Read the ratios**: absolute numbers belong to the
+machine.
+
+{parts}"""
+
+BESIDE_THE_FLOOR = """\
+Both sides ran in processes of their own on the same core; the load and the API at the far end shared the
+other.
 
 - *The floor* is the MCP SDK's low-level server on 2026-07-28, answering in JSON, which makes one bare GET
   of six kilobytes with httpx2 and hands it on as text and as structured content. It knows no people, no
@@ -108,9 +130,4 @@ API at the far end shared the other. **Read the ratios**: the absolute numbers b
   shaped, the call recorded in the audit's chain before it was sent and closed after.
 
 `c` is how many calls are under way at once. A p50, a p99 or processor time is better when its ratio is small,
-calls a second when it is large.
-
-| | ours / floor | wanted |
-| --- | ---: | ---: |
-{rows}
-"""
+calls a second when it is large."""

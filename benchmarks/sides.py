@@ -53,6 +53,20 @@ def both(home: Path, count: int) -> Iterator[tuple[Side, Side]]:
 
 
 @contextmanager
+def ours_twice(folder: Path, few: int, many: int) -> Iterator[tuple[Side, Side]]:
+    """Our side with few tools and with many, over one upstream."""
+    with ExitStack() as stack:
+        far = stack.enter_context(_served("upstream", _OTHER_CORE))
+        pin(os.getpid(), _OTHER_CORE)
+        url, sides = f"http://127.0.0.1:{far.port}", list[Side]()
+        for count in (few, many):
+            home = folder / str(count)
+            ours = stack.enter_context(_served("ours", _SERVER_CORE, url, str(count), str(home)))
+            sides.append(Side(ours.name, ours.port, ours.process, _token(home, ours)))
+        yield sides[0], sides[1]
+
+
+@contextmanager
 def _served(name: str, core: int, *rest: str) -> Iterator[Side]:
     port = _free_port()
     command = [sys.executable, "-m", "benchmarks.serve", name, str(port), *rest]
