@@ -35,7 +35,10 @@ class Buckets:
     def take(self, key: Hashable) -> float:
         """Take one call; return 0, or after how many seconds there is one: then none is taken."""
         now = self._clock.now()
-        full_at = min(max(self._full_at.pop(key, now), now), now + self._size)  # a clock may be put back
+        full_at = self._full_at.pop(key, now)
+        if full_at > now + self._size + MINUTE:  # a clock was put back, which is nobody's fault
+            full_at = now
+        full_at = min(max(full_at, now), now + self._size)
         missing = full_at + self._each - (now + self._size)
         self._full_at[key] = full_at if missing > 0 else full_at + self._each
         if len(self._full_at) > self._most:
