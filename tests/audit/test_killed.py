@@ -1,5 +1,6 @@
 """Processes that are killed while they append: the chain stays whole, and what was acknowledged is there."""
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +40,7 @@ async def acknowledged(where: str, name: str, enough: int, later: float) -> list
         promised = [await process.said() for _ in range(enough)]
         await anyio.sleep(later)
         process.kill()
-        return promised + await process.gone()  # what was promised before the kill is in the pipe
+        return promised + [json.loads(line) for line in await process.gone()]  # it is in the pipe still
 
 
 async def killed(where: str, round_: int) -> list[str]:

@@ -69,7 +69,7 @@ async def test_a_provider_with_a_grace_window_loses_nothing(here: tuple[Househol
         behind = list[bool]()
         for moment in moments(await whole(home), points, lambda: any(behind)):
             await killed(home, moment)
-            behind += [await person.behind() for person in home.people]
+            behind.extend([await person.behind() for person in home.people])
             home.clock.advance(LEASE_AND_MORE)
             assert [await person.next_use() for person in home.people] == ["ok"] * PEOPLE
             await home.sound()
@@ -96,6 +96,6 @@ async def test_a_strict_provider_loses_what_it_had_answered_and_nothing_else(
             await home.sound()
             for number in (n for n, was in enumerate(behind) if was):
                 home.people[number] = await home.moves_in(number)
-            lost += behind
+            lost.extend(behind)
     assert any(lost), "no kill fell between the provider's answer and our commit: this proved nothing"
     assert (await verify(home.here.house.ground.store, home.here.house.ground.keys)).ok

@@ -1,34 +1,31 @@
 """Several `valetkey serve` on one home, and before them a balancer that sends each request to any of them."""
 
-import os
 import re
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import IO
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.support.desk import VALETKEY
+from tests.support.victim import Victim, victim
+from valetkey.model import Json
 
 PUBLIC = "http://localhost:1"
 """Where people and clients reach the fleet. Nobody listens there: only the balancer knows the way."""
 
-_LISTENS = re.compile(rb"listens on 127\.0\.0\.1:(\d+)")
+_LISTENS = re.compile(r"listens on 127\.0\.0\.1:(\d+)")
 
 
 class Balancer(httpx2.AsyncBaseTransport):
     """A transport: what is for PUBLIC goes to one of these ports at random, all else where it says.
 
-    `sent` counts the requests that each port was given.
+    `ports` may change while it is used. `sent` counts the requests that each port was given.
     """
 
     def __init__(self, ports: Sequence[int], chance: Random) -> None:
@@ -55,48 +52,71 @@ class Balancer(httpx2.AsyncBaseTransport):
         )
 
 
+@dataclass(slots=True)
+class Fleet:
+    """The servers that run. `ports` are those that take requests; `arguments` are for `victims.serving`."""
+
+    home: Path
+    arguments: dict[str, Json]
+    stack: AsyncExitStack
+    servers: dict[int, Victim] = field(default_factory=dict)
+    ports: list[int] = field(default_factory=list)
+
+    async def start(self, count: int = 1) -> None:
+        """Start so many servers, and wait until they listen."""
+        log = log_of(self.home)
+        started = [
+            await self.stack.enter_async_context(
+                victim("tests.support.victims:serving", log=log, home=str(self.home), **self.arguments)
+            )
+            for _ in range(count)
+        ]
+        for server in started:
+            port = await _port(server)
+            self.servers[port] = server
+            self.ports.append(port)
+
+    async def end(self, port: int, number: signal.Signals) -> int | None:
+        """Take a server out, send it a signal, and wait until it is gone; its exit code."""
+        self.ports.remove(port)
+        server = self.servers.pop(port)
+        server.send(number)
+        await server.gone()
+        return server.exit
+
+
 @asynccontextmanager
-async def fleet(home: Path, count: int) -> AsyncIterator[list[int]]:
-    """Run `count` servers on a home whose settings name PUBLIC; yields their ports.
+async def fleet(home: Path, count: int, **arguments: Json) -> AsyncIterator[Fleet]:
+    """Run `count` servers on a home whose settings name PUBLIC.
 
     They are stopped as an operator stops them. What they had to complain about is in `complaints`.
     """
+    log_of(home).write_text("")
     async with AsyncExitStack() as stack:
-        log = stack.enter_context(_log(home).open("w"))
-        servers = [await stack.enter_async_context(_server(home, log)) for _ in range(count)]
-        yield [await _port(server) for server in servers]
-        for server in servers:
-            server.send_signal(signal.SIGTERM)
-        for server in servers:
-            assert await server.wait() == 0, complaints(home)
+        running = Fleet(home, arguments, stack)
+        await running.start(count)
+        yield running
+        async with anyio.create_task_group() as tasks:
+            for port in list(running.ports):
+                tasks.start_soon(_stop, running, port)
+
+
+async def _stop(running: Fleet, port: int) -> None:
+    assert await running.end(port, signal.SIGTERM) == 0, complaints(running.home)
 
 
 def complaints(home: Path) -> str:
     """What the servers wrote to stderr."""
-    return _log(home).read_text()
+    return log_of(home).read_text()
 
 
-def _log(home: Path) -> Path:
+def log_of(home: Path) -> Path:
     return home.parent / "serve.log"
 
 
-@asynccontextmanager
-async def _server(home: Path, log: IO[str]) -> AsyncIterator[Process]:
-    own = {"PATH": os.environ["PATH"], "HOME": str(home.parent), "VALETKEY_HOME": str(home)}
-    command = [str(VALETKEY), "serve", "--port", "0"]
-    async with await anyio.open_process(command, env=own, stdin=subprocess.DEVNULL, stderr=log) as server:
-        try:
-            yield server
-        finally:
-            if server.returncode is None:
-                server.kill()
-
-
-async def _port(server: Process) -> int:
+async def _port(server: Victim) -> int:
     """The port a server says that it listens on, once it does."""
-    assert server.stdout is not None
-    with anyio.fail_after(60):
-        told = await BufferedByteReceiveStream(server.stdout).receive_until(b"Ctrl-C", 10_000)
-    found = _LISTENS.search(told)
-    assert found, told
-    return int(found[1])
+    while (line := await server.heard()) is not None:
+        if found := _LISTENS.search(line):
+            return int(found[1])
+    raise AssertionError("a server did not start")

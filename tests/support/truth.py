@@ -146,8 +146,8 @@ async def truth(home: Path, seed: int = 11, *, more: str = "") -> AsyncIterator[
     async with sandbox.running(providers) as base_url:
         _write_settings(home, base_url, more)
         people, agents, tokens = await _moved_in(home, providers)
-        async with fleet(home, SERVERS) as ports:
-            balancer = Balancer(ports, chance)
+        async with fleet(home, SERVERS) as servers:
+            balancer = Balancer(servers.ports, chance)
             async with httpx2.AsyncClient(transport=balancer, timeout=60) as http:
                 ways = [_ways(http, person, agent, tokens) for person in people for agent in AGENTS]
                 yield Truth(

@@ -33,25 +33,30 @@ class Victim:
 
     async def said(self) -> Json:
         """The next line, or None when it has come to its end."""
+        line = await self.heard()
+        return None if line is None else json.loads(line)
+
+    async def heard(self) -> str | None:
+        """The same for a process whose lines are not JSON."""
         try:
             with anyio.fail_after(_PATIENCE):
-                line = json.loads(await self._lines.receive_until(b"\n", _LONGEST_LINE))
+                line = (await self._lines.receive_until(b"\n", _LONGEST_LINE)).decode()
         except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):
             self._gone = True
             return None
-        if isinstance(line, dict) and line.keys() == {"exit"}:
-            self.exit = line["exit"]
-            return await self.said()
+        if line.startswith('{"exit": '):
+            self.exit = json.loads(line)["exit"]
+            return await self.heard()
         return line
 
     async def tell(self, what: Json) -> None:
         """Write a line to its input."""
         await self._stream.send(json.dumps(what).encode() + b"\n")
 
-    async def gone(self) -> list[Json]:
-        """Wait for its end; all that it said until then."""
+    async def gone(self) -> list[str]:
+        """Wait for its end; all the lines that it said until then."""
         lines = []
-        while (line := await self.said()) is not None:
+        while (line := await self.heard()) is not None:
             lines.append(line)
         return lines
 

@@ -4,6 +4,7 @@ They say JSON lines on their output, and begin when a line comes in.
 """
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,8 +18,11 @@ from tests.support.household import of_person
 from tests.support.linked import Linked, moved_in
 from tests.support.shared_clock import SharedClock
 from tests.support.town import settings_for
+from valetkey import cli
 from valetkey.assemble import opened
+from valetkey.connections import lease
 from valetkey.errors import CallError, ValetkeyError
+from valetkey.model import SECOND
 from valetkey.sandbox import Sandbox
 
 NOBODY = Sandbox(FakeClock())
@@ -61,6 +65,17 @@ async def _exchanging(codes: dict[str, str], where: dict[str, str]) -> None:
         await told()
         people = [(of_person(here, int(number)), code) for number, code in codes.items()]
         say(await at_once([partial(person.redeemed, "notes", code) for person, code in people]))
+
+
+def serving(home: str, lease_seconds: int | None = None) -> None:
+    """`valetkey serve` on a home, on any port; its leases may be as short as no operator could have them."""
+    os.environ.clear()
+    os.environ.update(PATH=os.defpath, HOME=str(Path(home).parent), VALETKEY_HOME=home)
+    sys.argv = ["valetkey", "serve", "--port", "0"]
+    if lease_seconds is not None:
+        lease.LEASE = lease_seconds * SECOND
+        setattr(lease, "HARD_SECONDS", 1)  # noqa: B010 - it is not this module's to export
+    cli.main()
 
 
 async def told() -> str:

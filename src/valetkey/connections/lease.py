@@ -44,6 +44,13 @@ async def take(store: Store, clock: Clock, owner: str, held: Held, refresh: Refr
     return Lease(owner, now + lasts, begin_until, loses(refresh) and spent)
 
 
+async def let_go(store: Store, held: Held, lease: Lease) -> None:
+    """Give back a lease under which nothing was sent, unless somebody else has it by now."""
+    intent = str(held.version) if lease.lost else None  # an answer that was lost before stays lost
+    async with store.transaction() as tx:
+        await tx.run(_LET_GO, intent, held.id, lease.owner, lease.until)
+
+
 def lasting(refresh: Refresh) -> int:
     """How long a lease is.
 
@@ -61,6 +68,9 @@ def loses(refresh: Refresh) -> bool:
 # A lease that lasts longer than any was written by a clock that has been set back since. Its holder may be at
 # work: it gets the rest of what it can need, and not one moment of the past.
 _SHORTENED = "UPDATE token_sets SET lease_until = $1 WHERE id = $2 AND lease_until > $1"
+_LET_GO = """
+UPDATE token_sets SET lease_owner = NULL, lease_until = NULL, intent = $1
+WHERE id = $2 AND lease_owner = $3 AND lease_until = $4"""
 _TAKEN = """
 UPDATE token_sets SET lease_owner = $1, lease_until = $2, intent = $3
 WHERE id = $4 AND dead IS NULL AND (lease_until IS NULL OR lease_until < $5)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from valetkey.connections.answer import Answer
 from valetkey.connections.circuit import Circuits
 from valetkey.connections.endpoint import TokenEndpoint
-from valetkey.connections.lease import Lease, loses
+from valetkey.connections.lease import Lease, let_go, loses
 from valetkey.connections.registrations import Registrations
 from valetkey.connections.schedule import refreshing
 from valetkey.connections.setbacks import Refusal, Setbacks, as_it_is, code, reconnect, registration
@@ -54,6 +54,9 @@ class Renewal:
         """
         if (tokens := self._storing.unsaved(held)) is not None:  # spent already, and answered
             return await self._storing.saved(held, connector, tokens)
+        if self._clock.now() > lease.begin_until:  # held up since: somebody else may be about to take it
+            await let_go(self._store, held, lease)
+            return None
         error: Refusal
         for _ in range(1 if lease.lost else 2):  # after a lost answer there is nothing left to lose: once
             sent = self._clock.now()
@@ -70,14 +73,14 @@ class Renewal:
         return await self._refused(held, connector, lease, error, useless=useless)
 
     async def _ask(self, held: Held, connector: Connector, lease: Lease) -> Answer:
-        if self._clock.now() > lease.begin_until:
-            raise EgressUnreachable("this process was held up for too long to refresh within its lease")
         if held.tokens.refresh is None:
             raise AssertionError("a lease is taken only for a set with a refresh token")
         try:
             client = await self._registrations.of(self._store, registration(held), connector)
         except (UsageError, IntegrityError):  # ours to mend, as if the provider had said so
             raise OAuthRefused("invalid_client", 0) from None
+        if self._clock.now() > lease.begin_until:  # looked at last, just before the request
+            raise EgressUnreachable("this process was held up for too long to refresh within its lease")
         return await self._endpoint.refresh(connector, client, held.tokens.refresh)
 
     async def _refused(
