@@ -13,7 +13,7 @@ import pytest
 
 from tests.deploy.conftest import agent, browser
 from tests.deploy.proxies import Front, Start
-from tests.support.desk import free_port
+from tests.support.desk import free_port, until
 from tests.support.town import town
 from tests.support.wire import VERSION
 from valetkey.serving import listen
@@ -124,6 +124,7 @@ async def test_no_code_is_logged_where_nobody_could_answer(start: Start, tmp_pat
             two[1].stop()
             answer = await http.get("/callback/my-google?code=c0de&state=st4te")
             assert answer.status_code in {502, 503}
+            await until(lambda: "/callback/my-google" in front.logged())
             assert "c0de" not in front.logged()
             assert "st4te" not in front.logged()
 
