@@ -21,6 +21,7 @@ from valetkey.cli.doctor import doctor
 from valetkey.cli.grants import app as grants_commands
 from valetkey.cli.help import plain
 from valetkey.cli.issuers import app as issuers_commands
+from valetkey.cli.keys import app as keys_commands
 from valetkey.cli.notify import app as notify_commands
 from valetkey.cli.output import say, tell
 from valetkey.cli.people import app as people_commands
@@ -90,6 +91,8 @@ app.add_typer(connections_commands)
 app.add_typer(grants_commands)
 app.add_typer(connectors_commands)
 app.add_typer(audit_commands)
+app.add_typer(notify_commands)
+app.add_typer(keys_commands)
 app.add_typer(notify_commands)
 app.command()(backup)
 app.command()(restore)

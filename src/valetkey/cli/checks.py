@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 from valetkey.assemble import DEFAULT_PORT, House, head_file, opened
 from valetkey.audit.checkpoint import contradiction
 from valetkey.audit.head import read_head, untrusted
+from valetkey.cli.key_sheet import pressing
 from valetkey.cli.output import when
+from valetkey.cli.passphrase import somebody
 from valetkey.cli.registrations import refusal
 from valetkey.connections import Refusal, providers
 from valetkey.errors import ConfigError, IntegrityError, ManifestError, SettingsError
@@ -17,6 +19,7 @@ from valetkey.model import HOUR, SECOND, Json, Registration
 from valetkey.people import Person
 from valetkey.serving import listen_at, occupied
 from valetkey.settings import FILE, Settings, home, is_loopback, load
+from valetkey.vault.rotation import kek_states
 
 _SKEW = 5 * SECOND
 
@@ -82,9 +85,9 @@ def _connectors(settings: Settings) -> Check:
 
 async def _inside(settings: Settings) -> list[Check]:
     try:
-        async with opened(settings) as house:
+        async with opened(settings, passphrases=somebody()) as house:
             return [
-                Check("ok", "key", f"{settings.key_file} opens the store"),
+                *await _key(house),
                 await _integrity(house),
                 _copy(house),
                 await _clock(house),
@@ -97,6 +100,20 @@ async def _inside(settings: Settings) -> list[Check]:
             ]
     except ConfigError as error:
         return [Check("fail", "store", str(error))]
+
+
+async def _key(house: House) -> list[Check]:
+    """Which root key opened the store, and what the keys under it need."""
+    keks, ground = house.ground.keys.keks, house.ground
+    found = [Check("ok", "key", f"{keks.source.key_id()} opens the store")]
+    if keks.source.kind == "environment":
+        text = "whoever may read the environment of this process has the key, also after it was taken out"
+        found.append(
+            Check("warn", "key", text, "prefer a file or a passphrase; `valetkey keys move` moves it")
+        )
+    if step := pressing(await kek_states(ground.store), ground.clock.now()):
+        found.append(Check("warn", "key", step))
+    return found
 
 
 async def _integrity(house: House) -> Check:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from valetkey.cli.passphrase import somebody
 from valetkey.cli.process import no_onlookers
 from valetkey.errors import ValetkeyError
 from valetkey.model import Actor, AuditEvent, Json, Principal
@@ -16,6 +17,7 @@ from valetkey.model import Actor, AuditEvent, Json, Principal
 if TYPE_CHECKING:
     from valetkey.assemble import House
     from valetkey.settings import Settings
+    from valetkey.vault.sources.passphrase import Passphrases
 
 T = TypeVar("T")
 _ISSUER = "local-operator"
@@ -31,17 +33,22 @@ def settings() -> "Settings":
     return chosen
 
 
-def in_house(work: "Callable[[House], Awaitable[T]]") -> T:
+def in_house(
+    work: "Callable[[House], Awaitable[T]]",
+    chosen: "Settings | None" = None,
+    asked: "Passphrases | None" = None,
+) -> T:
     """Open the house, do some work in it, close it. Raises what the work raises, and ConfigError.
 
-    A server may run on the same home: what is changed here holds for its very next call.
+    A server may run on the same home: what is changed here holds for its very next call. `chosen`: other
+    settings than those of the home; `asked`: who knows the passphrase, if not whoever sits there.
     """
     from valetkey.assemble import opened
 
     chosen = settings()
 
     async def opening() -> T:
-        async with opened(chosen) as house:
+        async with opened(chosen, passphrases=asked or somebody()) as house:
             return await work(house)
 
     return run(opening)

@@ -9,6 +9,7 @@ import typer
 
 from valetkey.cli.house import account, run, settings
 from valetkey.cli.output import say, when
+from valetkey.cli.passphrase import PassphraseFd, somebody
 from valetkey.cli.people import new_person
 from valetkey.cli.process import room_for_sockets
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from valetkey.assemble import House
     from valetkey.people import Person
     from valetkey.settings import Settings
+    from valetkey.vault.sources.passphrase import Passphrases
 
 _PORT = 8917  # assemble's DEFAULT_PORT, which a test compares: importing it would make --help slow
 
@@ -30,6 +32,7 @@ def serve(
             show_default="http://localhost:PORT",
         ),
     ] = None,
+    passphrase_fd: PassphraseFd = None,
 ) -> None:
     """Serve agents at /mcp, and people at their pages.
 
@@ -58,7 +61,8 @@ def serve(
     with ExitStack() as open_listeners:
         for one in listeners:
             open_listeners.enter_context(one)
-        run(partial(_serve, chosen, listeners, (host, port), reached(chosen, host, port)))
+        asked = somebody(passphrase_fd)
+        run(partial(_serve, chosen, listeners, (host, port), reached(chosen, host, port), asked))
 
 
 def _listen_now(chosen: "Settings", host: str, port: int) -> list[socket]:
@@ -74,14 +78,17 @@ def _listen_now(chosen: "Settings", host: str, port: int) -> list[socket]:
         return []
 
 
-async def _serve(chosen: "Settings", listeners: list[socket], address: tuple[str, int], url: str) -> None:
+async def _serve(
+    chosen: "Settings", listeners: list[socket], address: tuple[str, int], url: str, asked: "Passphrases"
+) -> None:
     from valetkey.assemble import opened
     from valetkey.serving import listen_in_turn, refuse_second
     from valetkey.serving import serve as serve_house
 
     with ExitStack() as stack:
         mine = [stack.enter_context(one) for one in listeners]  # let go of, too, where no house opens
-        async with opened(chosen, public_url=url) as house:
+        async with opened(chosen, public_url=url, passphrases=asked) as house:
+            house.ground.gate.refuse_to_serve()
             await refuse_second(house)
             mine = mine or [stack.enter_context(one) for one in await listen_in_turn(house, *address)]
             lines = [_where(house, mine[0]), *_overrides(house), *await _welcome(house)]

@@ -16,7 +16,11 @@ from valetkey.assemble import House, service_tasks, sign_head
 from valetkey.server.changes import Changes
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.serving.application import application, endpoints_of
-from valetkey.serving.listening import announced
+from valetkey.serving.control import hand_out_key
+from valetkey.serving.listening import announced, listen
+from valetkey.serving.logs import AccessLog
+from valetkey.serving.metrics import Metrics
+from valetkey.serving.operator import operator_application, split
 from valetkey.serving.patient import patient
 from valetkey.serving.sockets import Patience, Sockets, patience_of
 from valetkey.serving.unforeseen import Untold
@@ -117,6 +121,8 @@ async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlett
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(house.jobs.run)
         tasks.start_soon(changes.run)
+        tasks.start_soon(house.ground.keys.keks.follow, house.ground.store)
+        tasks.start_soon(hand_out_key, house.ground)
         tasks.start_soon(house.ground.gate.watch)
         yield application(house, endpoints)
         tasks.cancel_scope.cancel()

@@ -4,7 +4,7 @@ Only the place of the home comes from the environment. Where tokens may go never
 repository can set any variable, and must not be able to point live tokens elsewhere.
 """
 
-from valetkey.settings.file import FILE, home, load, parse, reached_at
+from valetkey.settings.file import FILE, home, load, parse, reached_at, read
 from valetkey.settings.issuers import IssuerSettings
 from valetkey.settings.limits import LimitsSettings
 from valetkey.settings.tables import EgressSettings, EndpointSettings, Settings
@@ -25,4 +25,5 @@ __all__ = [
     "load",
     "parse",
     "reached_at",
+    "read",
 ]

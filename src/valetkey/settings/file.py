@@ -32,13 +32,21 @@ def load(folder: Path) -> Settings:
     try:
         _make(folder, file)
         _refuse_unsafe(folder)
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: cannot be used ({error.strerror})") from None
+    return _with_password(read(file))
+
+
+def read(file: Path) -> Settings:
+    """Read a settings file that is there; nobody else may be able to touch it. Raises SettingsError."""
+    try:
         _refuse_unsafe(file)
         text = file.read_bytes().decode()
     except OSError as error:
         raise SettingsError(f"{error.filename}: cannot be used ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{file}: this is not TOML: it is not UTF-8 text") from None
-    return _with_password(parse(text, file))
+    return parse(text, file)
 
 
 def _make(folder: Path, file: Path) -> None:

@@ -54,6 +54,7 @@ async def _serve(house: House, callers: Callers, callback: Callback, stop: anyio
         tasks.start_soon(callback.run)
         tasks.start_soon(house.jobs.run)
         tasks.start_soon(changes.run)
+        tasks.start_soon(house.ground.keys.keks.follow, house.ground.store)
         tasks.start_soon(house.ground.gate.watch)
         tasks.start_soon(_cancel_at, stop, tasks.cancel_scope)
         await serve_pipe(server)

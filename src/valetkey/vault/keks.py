@@ -7,9 +7,10 @@ again. How they are rotated, retired and moved is `rotation`.
 import logging
 from dataclasses import dataclass
 
+import anyio
 from anyio import to_thread
 
-from valetkey.errors import IntegrityError, KeyFileError
+from valetkey.errors import IntegrityError, KeyFileError, StoreError
 from valetkey.model import Ids, Randomness
 from valetkey.store import Reads, Row, Transaction
 from valetkey.vault.seal import Place, Sealed, open_sealed, rewrapped, seal
@@ -20,6 +21,7 @@ LIMIT = 2**32
 """How many data keys one key may wrap: more random nonces under it would collide (NIST SP 800-38D, 8.3)."""
 
 _BLOCK = 1_024
+_EVERY_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,16 @@ class Keks:
         if not self._known.keys() >= set(keks) - {None}:
             await self._again(db)
 
+    async def follow(self, db: Reads) -> None:
+        """Look every few seconds until cancelled, so that a key that is retired is gone here, too."""
+        while True:
+            await anyio.sleep(_EVERY_SECONDS)
+            await self._again(db)
+
     async def _again(self, db: Reads) -> None:
         try:
             await self.load(db)
-        except KeyFileError as error:
+        except (KeyFileError, StoreError) as error:
             _log.critical("the store's keys have changed and cannot be read anew: %s", error)
 
     async def _unwrapped(self, row: Row) -> bytes:

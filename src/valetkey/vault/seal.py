@@ -55,6 +55,8 @@ def encrypt(key: bytes, plain: bytes, aad: bytes, randomness: Randomness) -> byt
 
 def decrypt(key: bytes, envelope: bytes, aad: bytes) -> bytes:
     """Reverse `encrypt`. Raises IntegrityError for anything it did not make for this key and place."""
+    if not isinstance(envelope, bytes):  # whoever can write the store can put a number there
+        raise IntegrityError("a sealed record is not in a form this program writes")
     header, nonce, body = envelope[:4], envelope[4 : 4 + _NONCE], envelope[4 + _NONCE :]
     if header != _MAGIC + _AES_256_GCM or len(body) < _TAG:
         raise IntegrityError("a sealed record is not in a form this program writes")
