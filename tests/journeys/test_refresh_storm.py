@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -18,6 +19,8 @@ from tests.support.linked import ANA, Linked, linked
 from valetkey.audit.verify import verify
 from valetkey.model import SECOND, Json, SystemClock
 from valetkey.sandbox import Sandbox, running
+
+pytestmark = pytest.mark.reliability
 
 PROCESSES, CALLS = 4, 25
 
