@@ -120,18 +120,21 @@ FIRST_START = """
 import secrets, sys
 from pathlib import Path
 import anyio
-from valetkey.assemble.unlocking import unlocked
 from valetkey.model import Ids, SystemClock
-from valetkey.settings import Settings
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Purpose
+from valetkey.vault.keys import is_new, unlock
+from valetkey.vault.sources import RootKey, file
 
 async def start(home):
     print("ready", flush=True)
     sys.stdin.readline()
     store = await SqliteStore.open(home / "store.db")
+    if await is_new(store):
+        file.make(home / "key", secrets.token_bytes)
+    root = RootKey("file", "a file", file.read(home / "key"), secrets.token_bytes)
     clock = SystemClock()
-    ring = await unlocked(Settings(home=home), store, Ids(clock), clock, secrets.token_bytes)
+    ring = await unlock(store, root, Ids(clock), clock, secrets.token_bytes)
     print(ring.store_id, ring.active, *(ring.server(purpose).kid for purpose in Purpose))
     await store.aclose()
 
