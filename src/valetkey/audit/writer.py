@@ -26,6 +26,7 @@ _A_MOMENT = 0.02
 Claim = Callable[[Transaction], Awaitable[bool]]
 """Takes, in an event's own transaction, what may be taken once; False: it was gone, and so is the event."""
 
+
 class Watch(Protocol):
     """Whoever counts what this process records. It may take next to no time, and raises nothing."""
 

@@ -84,14 +84,16 @@ async def _serve(
     from valetkey.assemble import opened
     from valetkey.serving import listen_in_turn, refuse_second
     from valetkey.serving import serve as serve_house
+    from valetkey.serving.logs import set_up
 
+    set_up(chosen.logs)
     with ExitStack() as stack:
         mine = [stack.enter_context(one) for one in listeners]  # let go of, too, where no house opens
         async with opened(chosen, public_url=url, passphrases=asked) as house:
             house.ground.gate.refuse_to_serve()
             await refuse_second(house)
             mine = mine or [stack.enter_context(one) for one in await listen_in_turn(house, *address)]
-            lines = [_where(house, mine[0]), *_overrides(house), *await _welcome(house)]
+            lines = [_where(house, mine[0]), *_asleep(house), *_overrides(house), *await _welcome(house)]
             await serve_house(house, mine, lambda: say("\n".join(lines)))
 
 
@@ -109,6 +111,12 @@ def _where(house: "House", listener: socket) -> str:
     host, port = listener.getsockname()[:2]
     url, home = house.ground.public_url, house.ground.settings.home
     return f"Valetkey serves {url}/mcp from {home}; it listens on {host}:{port}. Ctrl-C stops it."
+
+
+def _asleep(house: "House") -> list[str]:
+    """A copy that is not the live one serves its pages, and acts for nobody."""
+    gate = house.ground.gate
+    return [f"IT ACTS FOR NOBODY: {gate.asleep()}. `valetkey store activate`"] if gate.reason else []
 
 
 def _overrides(house: "House") -> list[str]:

@@ -3,7 +3,7 @@
 `verdict` says what the answer means; this is what becomes of the row and of its connections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from valetkey.audit import Audit
 from valetkey.connections.circuit import Circuits
@@ -44,6 +44,8 @@ class Setbacks:
         self._store, self._rows, self._registrations = store, rows, registrations
         self._circuits, self._audit = circuits, audit
         self._clock, self._randomness = clock, randomness
+        self.seen: Callable[[frozenset[str], str], object] = _unseen
+        """Told of each renewal that brought nothing: for which connectors, and the verdict."""
 
     async def died(
         self, held: Held, reason: str, lease: Lease | None = None, *, stolen: bool = False
@@ -74,6 +76,7 @@ class Setbacks:
 
     async def later(self, held: Held, lease: Lease, error: Refusal, verdict: Verdict) -> int | None:
         """Let go of the lease; return how long to wait, or None when it was no longer ours."""
+        self.seen(held.tokens.connectors, verdict)
         now, retry_after = self._clock.now(), getattr(error, "retry_after", None)
         failures = Failures.with_one_more(held.row, verdict, now)
         wait = backoff(failures.count, retry_after, self._randomness)
@@ -98,6 +101,10 @@ class Setbacks:
         for connection in await self._rows.sharing(self._store, key):
             facts = {"connection": connection.id, "purpose": "token", "record": key}
             await self._audit.note(AuditEvent("integrity", "system", connection.principal, None, facts))
+
+
+def _unseen(_: frozenset[str], __: str) -> None:
+    """Nobody counts."""
 
 
 def as_it_is(held: Held, connector: Connector, *, wait: int, useless: bool) -> Held:

@@ -95,7 +95,7 @@ class Storing:
         receipt = await self._sets.put(tx, held.id, held.owner, tokens, connector)
         for connection in await self._rows.sharing(tx, held.id):
             await self._rows.replace_tokens(tx, connection.id, held.id, tokens.scopes)
-            facts = {"connection": connection.id, **receipt.facts()}
+            facts = {"connection": connection.id, "connector": connection.connector, **receipt.facts()}
             event = AuditEvent("tokens.refreshed", "system", connection.principal, None, facts)
             await self._audit.append(tx, event)
             if connection.state is ConnectionState.NEEDS_REAUTH:  # a later holder had given up too early

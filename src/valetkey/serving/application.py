@@ -21,17 +21,19 @@ from valetkey.server.endpoint import public_keys
 from valetkey.server.places import Places
 from valetkey.server.selection import UNDERSCORE, Selection
 from valetkey.serving.acting import agents_self, grant_types
+from valetkey.serving.operator import bare_readiness
 from valetkey.serving.presence import presence
+from valetkey.serving.readiness import Readiness
 from valetkey.serving.unforeseen import store_failed
 from valetkey.settings import EndpointSettings
 from valetkey.web import routes
 
 
-def application(house: House, endpoints: Sequence[Endpoint]) -> Starlette:
+def application(house: House, endpoints: Sequence[Endpoint], readiness: Readiness) -> Starlette:
     """The ASGI application: pages, the MCP endpoints, and whether we are well."""
     pages, served = _pages(house), [route for endpoint in endpoints for route in endpoint.routes]
     letting_in = _letting_in(house, pages, frozenset(endpoint.resource for endpoint in endpoints))
-    rooms = [*letting_in, *_rooms(house, pages), *_about(house)]
+    rooms = [*letting_in, *_rooms(house, pages), *_about(house), bare_readiness(readiness)]
     app = pages.application([*served, public_keys(house.tokens), *rooms])
     app.add_exception_handler(StoreError, store_failed)
     return app

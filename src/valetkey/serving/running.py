@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 from anyio.abc import TaskGroup
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from valetkey.assemble import House, service_tasks, sign_head
@@ -22,6 +22,7 @@ from valetkey.serving.logs import AccessLog
 from valetkey.serving.metrics import Metrics
 from valetkey.serving.operator import operator_application, split
 from valetkey.serving.patient import patient
+from valetkey.serving.readiness import Readiness
 from valetkey.serving.sockets import Patience, Sockets, patience_of
 from valetkey.serving.unforeseen import Untold
 
@@ -57,11 +58,35 @@ async def _serve_until(
     hold: float,
     patience: Patience,
 ) -> None:
-    async with up(house, hold) as app, anyio.create_task_group() as tasks:
+    readiness = Readiness(house)
+    async with (
+        watched(house, readiness, patience),
+        up(house, hold, readiness) as app,
+        anyio.create_task_group() as tasks,
+    ):
         serving = await serve_application(tasks, app, *listeners, patience=patience)
         async with announced(house):
             await stop.wait()
+            readiness.stopping = True  # before anybody is turned away: load balancers have to learn of it
+            await anyio.sleep(house.ground.settings.operator.drain)
         serving.stop()
+
+
+@asynccontextmanager
+async def watched(house: House, readiness: Readiness, patience: Patience) -> AsyncIterator[None]:
+    """Serve the operator's port, if there is one, until what the public port had under way has ended."""
+    where = house.ground.settings.operator.listen
+    if where is None:
+        yield
+        return
+    metrics, (host, port) = Metrics(house), split(where)
+    metrics.watch()
+    with listen(host, port) as listener:
+        async with anyio.create_task_group() as tasks:
+            app = operator_application(readiness, metrics, host)
+            serving = await serve_application(tasks, app, listener, patience=patience)
+            yield
+            serving.stop()
 
 
 class Serving:
@@ -76,7 +101,7 @@ class Serving:
 
 
 async def serve_application(
-    tasks: TaskGroup, app: Starlette, *listeners: socket.socket, patience: Patience
+    tasks: TaskGroup, app: ASGIApp, *listeners: socket.socket, patience: Patience
 ) -> Serving:
     """Serve an application in `tasks`; its listeners accept already."""
     server = _InBlock(_config(app, Sockets(patience)))
@@ -106,7 +131,7 @@ async def until_signal(announce: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlette]:
+async def up(house: House, hold: float, readiness: Readiness) -> AsyncIterator[ASGIApp]:
     """Keep the endpoint and the jobs running; at the end the audit's head is signed.
 
     Raises StoreError for a store that another copy has taken over from.
@@ -124,7 +149,7 @@ async def up(house: House, hold: float = HOLD_SECONDS) -> AsyncIterator[Starlett
         tasks.start_soon(house.ground.keys.keks.follow, house.ground.store)
         tasks.start_soon(hand_out_key, house.ground)
         tasks.start_soon(house.ground.gate.watch)
-        yield application(house, endpoints)
+        yield AccessLog(application(house, endpoints, readiness), house.ground.ids)
         tasks.cancel_scope.cancel()
     await sign_head(house.ground)
 
@@ -143,7 +168,7 @@ class _InBlock(Server):
         yield
 
 
-def _config(app: Starlette, sockets: Sockets) -> Config:
+def _config(app: ASGIApp, sockets: Sockets) -> Config:
     return Config(
         Untold(app),
         http=patient(sockets),
