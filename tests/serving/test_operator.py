@@ -157,10 +157,10 @@ async def test_asked_to_stop_it_is_not_ready_first_and_serves_on(tmp_path: Path)
 
 
 async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
-    with listen("127.0.0.1", 0) as taken:
+    with listen("127.0.0.1", 0) as taken, listen("127.0.0.1", 0) as free:
         more = f'[operator]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"'
         with pytest.raises(BaseExceptionGroup) as refused:
-            async with town(tmp_path, more=more, clients=()):
+            async with town(tmp_path, more=more, clients=(), listener=free):
                 await anyio.sleep(5)
         assert "cannot be used" in str(refused.value.exceptions[0])
 

@@ -52,9 +52,11 @@ def _token() -> Secret | None:
 
 async def _stdio(chosen: "Settings", token: Secret | None, starter: int) -> None:
     from valetkey.assemble import opened
+    from valetkey.serving.logs import set_up
     from valetkey.stdio.ending import asked_to_stop
     from valetkey.stdio.serve import serve_stdio
 
+    set_up(chosen.logs)
     # Around the house: a signal that comes while it is being closed must not cut off what is under way.
     async with asked_to_stop(starter) as stop, opened(chosen, local=True) as house:
         await serve_stdio(house, token, account(), stop)
