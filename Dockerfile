@@ -41,6 +41,6 @@ EXPOSE 8917
 # What is under way gets 25 seconds: whatever stops the container has to wait longer (docker stop --time 40).
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "from http.client import HTTPConnection as To; to = To('127.0.0.1', 8917, timeout=4); to.request('GET', '/healthz'); exit(to.getresponse().status != 200)"]
+  CMD ["python", "-c", "from http.client import HTTPConnection as To; to = To('127.0.0.1', 8917, timeout=4); to.request('GET', '/readyz'); exit(to.getresponse().status != 200)"]
 ENTRYPOINT ["valetkey"]
 CMD ["serve", "--host", "0.0.0.0"]
