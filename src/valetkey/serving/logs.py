@@ -83,10 +83,15 @@ class AccessLog:
         try:
             return await self._app(scope, receive, sending)
         finally:
-            told = {"method": scope["method"], "path": scope["path"], "status": status}
+            told = {"method": scope["method"], "path": _shown(scope["path"]), "status": status}
             told["milliseconds"] = round((self._timer() - began) * 1000)
             _access.info("%(method)s %(path)s %(status)s %(milliseconds)sms", told, extra={"http": told})
             request_id.reset(token)
+
+
+def _shown(path: str) -> str:
+    """A path as it may be kept: whoever reads an invitation before its person does could use it."""
+    return "/join/…" if path.startswith("/join/") else path
 
 
 class _Json(JsonFormatter):
