@@ -1,4 +1,4 @@
-"""Key-encryption keys in several processes: what is new is under the active one, which each finds by itself."""
+"""Key-encryption keys in several processes: what is new is under the active one, and each finds it alone."""
 
 import logging
 

@@ -89,7 +89,7 @@ async def test_two_at_once_do_each_other_no_harm(shelf: Shelf) -> None:
 
 
 async def test_one_that_slept_through_another_rotation_takes_nothing_back(shelf: Shelf) -> None:
-    """A process that was stopped between reading and writing: its new key is an old one by now, or retired."""
+    """Stopped between reading and writing: its new key is an old one by now, retired even."""
     await shelf.put(MANY)
     asleep, second = await shelf.begin()
     stale = await asleep._batch()

@@ -6,6 +6,7 @@ Over a socket in the home that only this account can open: whoever can, could as
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -35,9 +36,10 @@ async def hand_out(home: Path, secret: bytes) -> None:
     """Hand the root key to this account's processes until cancelled. Raises OSError: no socket there."""
 
     async def answer(asking: SocketStream) -> None:
-        async with asking:
-            if is_own(asking):
-                await asking.send(secret)
+        with suppress(OSError, anyio.BrokenResourceError):  # whoever asked is gone already
+            async with asking:
+                if is_own(asking):
+                    await asking.send(secret)
 
     listener = await anyio.create_unix_listener(home / NAME, mode=0o600)
     try:
