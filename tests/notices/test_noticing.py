@@ -132,6 +132,16 @@ async def test_a_stolen_key_and_a_changed_password_are_told(here: Here) -> None:
     assert "Your password was changed" in text(here)
 
 
+async def test_a_provider_that_never_confirmed_is_told(here: Here) -> None:
+    connection, who = await here.connection(here.ana), here.ana.principal
+    for at_provider in ("pending", "failed"):
+        facts = {"connection": connection.id, "at_provider": at_provider}
+        await here.house.ground.audit.note(AuditEvent("connection.given_back", "system", who, None, facts))
+        await here.minute()
+    (_,) = here.box.to(ANA)
+    assert "Gmail did not confirm that its access is gone. Remove it there as well." in text(here)
+
+
 async def test_two_processes_tell_it_once(here: Here) -> None:
     await here.ends(await here.connection(here.ana))
     first, second = here.house.notices, here.house.notices

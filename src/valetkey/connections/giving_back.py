@@ -16,7 +16,7 @@ from valetkey.connections.verdict import is_final
 from valetkey.egress import Egress
 from valetkey.errors import Dormant, EgressError, IntegrityError, OAuthRefused, UsageError
 from valetkey.manifest import Catalog, Connector
-from valetkey.model import DAY, HOUR, MINUTE, AuditEvent, Clock, Connection, TokenSet
+from valetkey.model import DAY, HOUR, MINUTE, AuditEvent, Clock, Connection, Principal, TokenSet
 from valetkey.store import Store, Transaction
 
 GIVE_UP_AFTER = DAY
@@ -73,6 +73,12 @@ class GivingBack:
                 return await self._done(connection, revoked.refused(connector))
             return await self._later(connection, connector)
         return await self._done(connection, revoked.confirmed(connector))
+
+    async def waiting(self, principal: Principal) -> list[Connection]:
+        """Return a person's ended connections whose provider has not answered yet, oldest first."""
+        rows = await self._store.all(_WAITING, principal.issuer, principal.subject)
+        found = [await self._rows.get(self._store, row["connection"]) for row in rows]
+        return [one for one in found if one is not None]
 
     async def retry(self) -> None:
         """Tell those providers again whose turn it is."""
@@ -131,4 +137,7 @@ INSERT INTO give_backs (connection, since, tries, again) VALUES ($1, $2, 0, $3)
 ON CONFLICT (connection) DO UPDATE SET since = excluded.since, tries = 0, again = excluded.again"""
 _ROW = "SELECT since, tries FROM give_backs WHERE connection = $1"
 _DUE = "SELECT connection FROM give_backs WHERE again <= $1 ORDER BY again LIMIT $2"
+_WAITING = """
+SELECT g.connection FROM give_backs g JOIN connections c ON c.id = g.connection
+WHERE c.issuer = $1 AND c.subject = $2 ORDER BY g.since"""
 _LATER = "UPDATE give_backs SET tries = $1, again = $2 WHERE connection = $3"

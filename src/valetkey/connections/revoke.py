@@ -10,7 +10,7 @@ from valetkey.connections.tokensets import TokenSets
 from valetkey.egress import Egress
 from valetkey.errors import IntegrityError, UsageError
 from valetkey.manifest import Catalog
-from valetkey.model import Connection, ConnectionState, Json, TokenSet
+from valetkey.model import Connection, ConnectionState, Json, Principal, TokenSet
 from valetkey.store import Store, Transaction
 from valetkey.vault import Vault
 
@@ -50,6 +50,10 @@ class Revocation:
             settled = await self._giving.prepare(tx, connection, tokens)
         if settled is None:
             await self._giving.tell(connection)
+
+    async def untold(self, principal: Principal) -> list[Connection]:
+        """Return a person's connections that have ended here, and whose provider has still to be told."""
+        return await self._giving.waiting(principal)
 
     async def retry(self) -> None:
         """Tell the providers that have not answered yet."""

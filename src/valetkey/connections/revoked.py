@@ -27,6 +27,7 @@ class Revoked:
     told: str
 
 
+_NO_WAY = "The provider has no way to be told; remove it there as well."
 UNKNOWN = Revoked(AtProvider.FAILED, "It has ended here. Remove it at the provider as well.")
 """There is nothing to tell the provider with."""
 
@@ -68,8 +69,22 @@ def cannot_be_told(connector: Connector) -> Revoked | None:
     how = oauth2(connector).revoke
     if how is not None and how.supported:
         return None
-    tell = how.tell if how and how.tell else "The provider has no way to be told; remove it there as well."
+    tell = how.tell if how and how.tell else _NO_WAY
     return Revoked(AtProvider.NOT_SUPPORTED, f"It has ended here. {tell}")
+
+
+def beforehand(connector: Connector | None) -> str:
+    """What is said before an account is disconnected: what that does at the provider."""
+    if connector is None:
+        return "Its key is erased here; remove the access at the other side as well."
+    if connector.pasted:
+        return "Its secret is erased here; it stays valid at the other side until you remove it there."
+    how = oauth2(connector).revoke
+    if how is None or not how.supported:
+        return f"Its key is erased here. {how.tell if how and how.tell else _NO_WAY}"
+    if how.siblings:
+        return "Its key is erased here, and given back at the other side with the last of this account's."
+    return "Its key is erased here and given back at the other side."
 
 
 def _still_works(connector: Connector) -> str:

@@ -14,12 +14,12 @@ from valetkey.notices.outbox import Outbox
 from valetkey.store import Row, Store, Transaction
 
 NEEDS_REAUTH, EXPIRING, THEFT = "connection.needs_reauth", "connection.expiring", "possible_token_theft"
-ASKED, GUESSING = "request.made", "person.sign_in_slowed"
+ASKED, GUESSING, GIVEN_BACK = "request.made", "person.sign_in_slowed", "connection.given_back"
 PASSWORD, PASSKEY = "password.changed", "passkey.added"
 AHEAD = (14 * DAY, 3 * DAY)
 """How long before a hard end its person is told."""
 
-_EVENTS = (NEEDS_REAUTH, THEFT, ASKED, GUESSING, PASSWORD, PASSKEY)
+_EVENTS = (NEEDS_REAUTH, THEFT, ASKED, GUESSING, GIVEN_BACK, PASSWORD, PASSKEY)
 _MOST = 1_000
 _SHORT = 10 * MINUTE
 """A request that waits no longer was made by an agent whose person is there."""
@@ -48,6 +48,7 @@ class Noticing:
             NEEDS_REAUTH: self._connection,
             THEFT: self._connection,
             ASKED: self._request,
+            GIVEN_BACK: self._given_back,
         }
 
     async def look(self) -> None:
@@ -120,6 +121,13 @@ class Noticing:
             return None
         kept = {"request": request["id"], "agent": request["name"] or request["actor"]}
         return f"{request['actor']} {request['need']}", kept
+
+    async def _given_back(self, tx: Transaction, row: Row, facts: _Facts) -> _Told:
+        """An ended connection whose provider never confirmed: its person alone can remove it there."""
+        found = await self._rows.get(tx, str(facts.get("connection")))
+        if found is None or facts.get("at_provider") != "failed":
+            return None
+        return f"{found.id} {row['seq']}", {"connector": found.connector}
 
     async def _plain(self, _: Transaction, row: Row, __: _Facts) -> _Told:
         return str(row["id"]), {}

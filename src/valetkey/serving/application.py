@@ -103,6 +103,7 @@ def _rooms(house: House, pages: Pages, *, welcome: Welcome | None = None) -> lis
         requests=house.requests,
         reading=house.reading,
         answers=house.answers,
+        notices=house.notices,
         trust=house.trust,
         proved=Proved(ground.store, ground.clock),
         welcome=welcome,

@@ -13,6 +13,7 @@ from valetkey.grants import Grants
 from valetkey.identity.trust import Trust
 from valetkey.manifest import Catalog
 from valetkey.needs import Answers, Reading, Requests, Stopping
+from valetkey.notices import Notices
 from valetkey.pages import Pages
 from valetkey.pages.proof import Proof
 from valetkey.people import Accounts, Agents, Passkeys, Sessions, Welcome
@@ -30,6 +31,7 @@ from valetkey.web.granted import Granted
 from valetkey.web.history import History
 from valetkey.web.joining import Joining
 from valetkey.web.mine import Mine
+from valetkey.web.notices import NoticesPage
 from valetkey.web.own import OwnPages
 from valetkey.web.passkeys import PasskeyPages
 from valetkey.web.sessions import SessionsPage
@@ -62,6 +64,7 @@ def routes(
     requests: Requests,
     reading: Reading,
     answers: Answers,
+    notices: Notices,
     trust: Trust,
     proved: Proved,
     welcome: Welcome | None = None,
@@ -81,7 +84,8 @@ def routes(
         Arriving(requests, people, reading, answers, proof),
         SessionsPage(store, audit, own, accounts, passkeys, sessions, agents, browsers, proof),
         PasskeyPages(store, audit, own, accounts, passkeys, proof),
-        Mine(own, store, catalog, accounts, agents, connections, grants, requests),
+        Mine(own, store, catalog, accounts, agents, connections, grants, requests, notices),
+        NoticesPage(own, store, notices, proof),
         MyAgents(own, cards, Stopping(store, audit, grants, sessions, requests)),
         Granted(own, cards, grants, proof),
         WaitingForYou(own, store, agents, requests, cards.words),

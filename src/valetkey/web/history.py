@@ -104,7 +104,8 @@ class History:
         if record.kind == "call":
             return self._cards.words.tool(record.tool or "")
         connector = self._cards.words.connector(str(record.details.get("connector") or ""))
-        return act(record.kind, agent, account.title if account else connector)
+        at_provider = str(record.details.get("at_provider") or "")
+        return act(record.kind, agent, account.title if account else connector, at_provider)
 
 
 def _fits(agent: str, ended: str, groups: list[Group]) -> Callable[[AuditRecord], bool] | None:

@@ -9,12 +9,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from valetkey.connections import Connections
+from valetkey.connections.revoked import beforehand, pending
 from valetkey.errors import CallError, PageError
 from valetkey.grants import Grants
 from valetkey.manifest import Catalog, Connector
 from valetkey.model import Connection, ConnectionState, Effect, Outcome, Principal
 from valetkey.needs import Requests
 from valetkey.needs.requests import ANOTHER
+from valetkey.notices import Notices
 from valetkey.pages import Form, Pages, Visit, plain
 from valetkey.people import Accounts, Agents
 from valetkey.store import Store
@@ -26,7 +28,8 @@ from valetkey.web.words import Words
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """A connection as the page shows it. `agents` are those that may use it."""
+    """A connection as the page shows it. `agents` may use it; `ending` says what to
+    disconnect does at the other side."""
 
     id: str
     connector: str
@@ -34,7 +37,7 @@ class _Account:
     label: str
     since: int
     works: bool
-    pasted: bool
+    ending: str
     agents: list[str]
 
 
@@ -51,10 +54,12 @@ class Mine:
         connections: Connections,
         grants: Grants,
         requests: Requests,
+        notices: Notices,
     ) -> None:
         self._own, self._store, self._catalog = own, store, catalog
         self._accounts, self._agents, self._connections = accounts, agents, connections
         self._grants, self._requests, self._words = grants, requests, Words(catalog)
+        self._notices = notices
 
     def routes(self, pages: Pages) -> list[Route]:
         return [
@@ -74,7 +79,22 @@ class Mine:
             name=person.name,
             accounts=[await self._account(one) for one in sorted(live, key=lambda one: one.connector)],
             others=await self._others({one.connector for one in live}),
+            untold=[self._untold(one) for one in await self._connections.revocation.untold(own.principal)],
+            written_to=await self._written_to(own.principal),
         )
+
+    def _untold(self, one: Connection) -> tuple[str, str]:
+        """An account that has ended here, and what is known of it at its provider."""
+        title = self._words.connector(one.connector)
+        connector = self._catalog.connectors.get(one.connector)
+        return title, pending(connector).told if connector else ""
+
+    async def _written_to(self, principal: Principal) -> str | None:
+        """Where notices go, empty for nowhere; None on a server that writes to nobody."""
+        if not self._notices.post.reaches_people:
+            return None
+        given = await self._notices.addresses.of(self._store, principal)
+        return given.address if given else ""
 
     async def _disconnect(self, own: Own, form: Form) -> Response:
         connection = await self._found(own)
@@ -140,7 +160,7 @@ class Mine:
             label=plain(one.label) if one.label else "an account without a name",
             since=made(one.id),
             works=one.state is ConnectionState.CONNECTED,
-            pasted=one.registration is None,
+            ending=beforehand(self._catalog.connectors.get(one.connector)),
             agents=await self._agents_on(one.principal, one.id),
         )
 

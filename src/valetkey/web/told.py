@@ -58,11 +58,22 @@ _ACTS: Mapping[str, str] = {
     "token.exchanged": "Signed in to act for you",
     "token.refused": "Was refused a token to act for you",
     "secret.refused": "A pasted secret was not taken",
+    "address.proved": "Gave an address for notices",
+    "address.removed": "Removed the address for notices",
+    "possible_token_theft": "A key of {connector} was used by somebody else, or twice",
     "callback.refused": "Came back from a provider in vain",
 }
 
+_GIVEN_BACK: Mapping[str, str] = {
+    "revoked": "{connector} confirmed that the access is gone",
+    "pending": "{connector} did not confirm yet that the access is gone",
+    "shared": "{connector} is told with the last connection of this account",
+    "not_supported": "{connector} cannot be told: the access is removed there, by you",
+    "failed": "{connector} did not confirm: remove the access there",
+}
 UNTOLD = frozenset({"request.made", "request.met", "connection.pending", "connection.confirming"})
-"""Steps on the way to what is told: the call that asked, the grant that was given."""
+UNTOLD |= {"tokens.refreshed", "tokens.forgotten"}
+"""Steps on the way to what is told, and what goes on by itself."""
 
 
 def ending(record: AuditRecord) -> tuple[str, str]:
@@ -70,6 +81,7 @@ def ending(record: AuditRecord) -> tuple[str, str]:
     return ENDINGS.get(record.outcome or "", ("failed", record.outcome or "Failed"))
 
 
-def act(kind: str, agent: str, connector: str) -> str:
+def act(kind: str, agent: str, connector: str, at_provider: str = "") -> str:
     """Say what was done by whoever did it; what has no words yet keeps its name."""
-    return _ACTS.get(kind, kind).format(agent=agent or "an agent", connector=connector or "an account")
+    said = _GIVEN_BACK.get(at_provider) or _ACTS.get(kind, kind)
+    return said.format(agent=agent or "an agent", connector=connector or "an account")
