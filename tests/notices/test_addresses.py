@@ -81,6 +81,15 @@ async def test_what_is_no_one_address_is_refused(here: Here, address: str) -> No
         await here.house.notices.addresses.give(here.ana.principal, address)
 
 
+async def test_who_is_taken_away_leaves_no_address_and_no_notice(here: Here) -> None:
+    await here.ends(await here.connection(here.ana))
+    await here.house.notices.noticing.look()
+    async with here.house.ground.store.transaction() as tx:
+        await here.house.notices.forget(tx, here.ana.principal)
+    assert await used(here, here.ana) is None
+    assert [kind for kind, _ in await here.rows() if kind.startswith("connection")] == []
+
+
 async def test_neither_address_nor_code_stands_in_the_store(here: Here) -> None:
     code = await here.house.notices.addresses.give(here.ana.principal, NEW)
     await here.house.ground.store.erase_deleted()

@@ -88,6 +88,7 @@ def remove(
                 ended = act("session.ended", principal, session.actor, session=session.id)
                 await house.ground.audit.append(tx, ended)
             await house.requests.withdraw_from(tx, principal)
+            await house.notices.forget(tx, principal)
             await house.accounts.remove(tx, person)
             await house.ground.audit.append(tx, act("person.removed", principal))
         for grant in await house.grants.of(principal):

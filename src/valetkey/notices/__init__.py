@@ -7,6 +7,7 @@ stands, `outbox` keeps what is told once, `post` carries it.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from valetkey.model import Principal
 from valetkey.notices.addresses import Addresses, Given
 from valetkey.notices.noticing import Noticing
 from valetkey.notices.outbox import Outbox
@@ -15,6 +16,7 @@ from valetkey.notices.secrets import SmtpPassword, new_webhook_key
 from valetkey.notices.signing import secret_text
 from valetkey.notices.summary import Summary
 from valetkey.notices.survey import Line, Survey
+from valetkey.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Notices:
     password: SmtpPassword
     summary: Summary
     survey: Survey
+
+    async def forget(self, tx: Transaction, principal: Principal) -> None:
+        """Forget where a person is written to, and what they would have been told."""
+        await self.addresses.forget(tx, principal)
+        await self.outbox.forget(tx, principal)
 
     @property
     def jobs(self) -> Sequence[Callable[[], Awaitable[object]]]:

@@ -24,8 +24,8 @@ _FIXED: Mapping[str, str] = {
     noticing.THEFT: "A key of your {connector} connection was used by somebody else, or twice, and works no "
     "more. Look at {connector} whether you know everybody who is signed in there, and reconnect it here.",
     noticing.ASKED: "{agent} asks whether it may do something for you, and waits for your answer.",
-    noticing.GIVEN_BACK: "Your {connector} connection has ended here, but {connector} did not confirm that its "
-    "access is gone. Remove it there as well.",
+    noticing.GIVEN_BACK: "Your {connector} connection has ended here, but {connector} did not confirm that "
+    "its access is gone. Remove it there as well.",
     noticing.GUESSING: "Several wrong passwords were tried for your name. If that was not you, somebody is "
     "guessing.",
     noticing.PASSWORD: "Your password was changed. If that was not you, ask the operator for a new "
