@@ -1,10 +1,13 @@
 """`valetkey people remove` beside a running server: a person goes, with everything that was theirs."""
 
 import httpx2
+import pytest
 
 from tests.cli.test_beside_a_server import Beside, ask, beside, connected
 from tests.support.wire import text
 from valetkey.audit.verify import verify
+from valetkey.connections.revoke import Revocation
+from valetkey.errors import UsageError
 
 __all__ = ["beside"]  # a fixture
 
@@ -45,6 +48,27 @@ async def test_whoever_comes_later_under_the_name_begins_with_nothing(beside: Be
     asked = await ask(here, await _token(beside, "ben"))
     assert "is not connected" in text(asked)
     assert (await beside("grants", "list", "--principal", "ben", "--json")).json == []
+
+
+async def test_a_removal_that_was_cut_off_leaves_nobody_in_and_can_be_given_again(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = beside.town
+    await here.person("ben")
+    token = await _token(beside, "ben")
+    await _connected(beside, token, "ben")
+    with monkeypatch.context() as patch:
+        patch.setattr(Revocation, "revoke", _cut_off)
+        assert (await beside("people", "remove", "ben")).code == 1
+    assert await _status(beside, token) == 401
+    assert await here.house.accounts.sign_in("ben", "correct horse battery") is None
+    assert (await beside("people", "remove", "ben")).code == 0
+    assert [grant.revoked for grant in here.sandbox.google.grants()] == [True]
+    assert "no person named" in (await beside("people", "remove", "ben")).err
+
+
+async def _cut_off(*_: object) -> None:
+    raise UsageError("the power went")
 
 
 async def test_the_owner_and_nobody_are_not_removed(beside: Beside) -> None:

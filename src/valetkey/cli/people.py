@@ -7,7 +7,7 @@ import typer
 from valetkey.cli.house import act, by_whom, in_house
 from valetkey.cli.output import AsJson, listed, say, tell, text
 from valetkey.errors import UsageError
-from valetkey.model import ConnectionState, Json
+from valetkey.model import ConnectionState, Json, Principal
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
@@ -81,22 +81,14 @@ def remove(
 
     async def removing(house: "House") -> None:
         store, person = house.ground.store, await _not_owner(house, name)
-        principal, revocation = person.principal, house.connections.revocation
         async with store.transaction() as tx:  # nobody can sign in, or act for them, from here on
-            for session in await house.sessions.of(tx, principal):
-                await house.sessions.end(tx, session.id)
-                ended = act("session.ended", principal, session.actor, session=session.id)
-                await house.ground.audit.append(tx, ended)
-            await house.requests.withdraw_from(tx, principal)
-            await house.notices.forget(tx, principal)
+            await house.accounts.lock_out(tx, person)
+            await _shut_out(house, tx, person.principal)
+        await _taken_back(house, person.principal)
+        async with store.transaction() as tx:  # last, so that a command that was cut off can be given again
+            await _shut_out(house, tx, person.principal)
             await house.accounts.remove(tx, person)
-            await house.ground.audit.append(tx, act("person.removed", principal))
-        for grant in await house.grants.of(principal):
-            await house.grants.revoke(principal, grant.id, by="operator", facts=by_whom())
-        for connection in await house.connections.rows.of(principal):
-            if connection.state is not ConnectionState.REVOKED:
-                told = await revocation.revoke(connection, "operator", by_whom())
-                tell(f"{connection.connector}: {told.told}")
+            await house.ground.audit.append(tx, act("person.removed", person.principal))
 
     in_house(removing)
     tell("They are gone, with what was theirs; what was recorded stays.")
@@ -126,6 +118,25 @@ async def _not_owner(house: "House", name: str) -> "Person":
     if person.owner:
         raise UsageError(f"`{name}` is the owner of this server, who cannot be removed")
     return person
+
+
+async def _shut_out(house: "House", tx: "Transaction", principal: Principal) -> None:
+    """End every session that is somebody's, and what agents have asked of them."""
+    for session in await house.sessions.of(tx, principal):
+        await house.sessions.end(tx, session.id)
+        ended = act("session.ended", principal, session.actor, session=session.id)
+        await house.ground.audit.append(tx, ended)
+    await house.requests.withdraw_from(tx, principal)
+
+
+async def _taken_back(house: "House", principal: Principal) -> None:
+    """End what somebody has allowed, and disconnect their accounts, at the providers, too."""
+    for grant in await house.grants.of(principal):
+        await house.grants.revoke(principal, grant.id, by="operator", facts=by_whom())
+    for connection in await house.connections.rows.of(principal):
+        if connection.state is not ConnectionState.REVOKED:
+            told = await house.connections.revocation.revoke(connection, "operator", by_whom())
+            tell(f"{connection.connector}: {told.told}")
 
 
 async def new_person(house: "House", tx: "Transaction", name: str) -> str:

@@ -142,11 +142,17 @@ class Accounts:
         row = await self._one(self._store, principal)
         return await self._is_right(row, password, self._confirming(principal))
 
-    async def remove(self, tx: Transaction, person: Person) -> None:
-        """Forget a person and every way in which they could show that they are it."""
+    async def lock_out(self, tx: Transaction, person: Person) -> None:
+        """Take every way from a person in which they could sign in. They are still somebody here."""
         who = (person.principal.issuer, person.subject)
+        await self.set_password(tx, person.principal, None)
         await tx.run("DELETE FROM passkeys WHERE issuer = $1 AND subject = $2", *who)
         await tx.run("DELETE FROM invitations WHERE subject = $1", person.subject)
+
+    async def remove(self, tx: Transaction, person: Person) -> None:
+        """Forget a person and every way in which they could show that they are it."""
+        await self.lock_out(tx, person)
+        who = (person.principal.issuer, person.subject)
         await tx.run("DELETE FROM people WHERE issuer = $1 AND subject = $2", *who)
 
     async def get(self, db: Reads, principal: Principal) -> Person:
