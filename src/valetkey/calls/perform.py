@@ -79,7 +79,10 @@ class Calls:
             met = await self._needs.met(caller, tool, arguments)  # NeedsPerson: all that is missing, one page
             self._limits.send(met.connection)  # rate_limited, for the provider's sake
             while not await record.open(met.connection, met.grant.id, met.claim):  # durable before it is sent
+                asked = met.connection
                 met = await self._needs.met(caller, tool, arguments)  # another call had the last use of that
+                if met.connection.id != asked.id:
+                    self._limits.send(met.connection)
             return await self._run(record, caller, tool, arguments, met.connection, call)
 
     async def declined(self, caller: Caller, name: str, arguments: Json, call: CallId) -> None:
