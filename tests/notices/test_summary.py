@@ -82,7 +82,15 @@ async def test_a_record_that_was_changed_behind_our_back_is_told_at_once(here: H
 async def test_an_old_key_is_told(here: Here) -> None:
     here.clock.advance(366 * DAY)
     await here.minute()
-    assert any("the active key is 366 days old" in one for one in letters(here))
+    assert any("key: it is 366 days old" in one for one in letters(here))
+
+
+async def test_a_copy_that_is_not_the_live_one_says_so_and_what_to_do(here: Here) -> None:
+    here.house.ground.gate.reason = "restored"
+    (line,) = [one for one in await here.house.notices.survey.lines() if one.about == "store"]
+    assert line.needs_somebody
+    assert "it was restored from a backup" in line.text
+    assert "`valetkey store activate`" in line.to_do
 
 
 async def failing(here: Here, token_set: str, *, since: int | None) -> None:

@@ -149,6 +149,13 @@ async def test_a_store_that_takes_no_writes_is_not_ready(tmp_path: Path) -> None
         assert list(await readiness.problems()) == ["store"]
 
 
+async def test_a_copy_of_the_store_that_is_not_the_live_one_is_not_ready(tmp_path: Path) -> None:
+    async with town(tmp_path, clients=()) as here:
+        await here.house.jobs.once()
+        here.house.ground.gate.asleep = lambda: "it is a backup"  # type: ignore[method-assign]  # it looks again
+        assert await Readiness(here.house).problems() == {"copy": "it is a backup"}
+
+
 async def test_asked_to_stop_it_is_not_ready_first_and_serves_on(tmp_path: Path) -> None:
     async with town(tmp_path, clients=()) as here:
         readiness = Readiness(here.house)

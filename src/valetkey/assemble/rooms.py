@@ -154,6 +154,7 @@ def build_notices(ground: Ground, connections: Connections) -> Notices:
         outbox,
         clock,
         connections,
+        asleep=ground.gate.asleep,
         pages=pages_at(ground.public_url),
         head=head_file(settings),
     )

@@ -19,9 +19,9 @@ from valetkey.settings import Settings
 from valetkey.store import Store
 from valetkey.store.leases import Leases
 from valetkey.vault import KeyRing
+from valetkey.vault.rotation import KekState
 
 OK, NOTE, WARN, FAIL = "ok", "note", "warn", "fail"
-_OLD_KEY = 365 * DAY
 _LATELY = 7 * DAY
 _LITTLE, _NONE = 1 << 30, 100 << 20
 """Bytes of disk below which it is said, and below which little more is written."""
@@ -52,7 +52,8 @@ class Line:
 
 
 class Survey:
-    """Looks at everything there is to look at. `head` is the file of the audit's head outside the store."""
+    """Looks at everything there is. `asleep`: why this copy of the store does not act; `pages`: the server's
+    lease; `head`: the file of the audit's head outside the store."""
 
     def __init__(
         self,
@@ -65,12 +66,13 @@ class Survey:
         clock: Clock,
         connections: Connections,
         *,
+        asleep: Callable[[], str | None],
         pages: str,
         head: Path,
     ) -> None:
         self._settings, self._store, self._leases, self._keys = settings, store, leases, keys
         self._catalog, self._connections, self._outbox = catalog, connections, outbox
-        self._clock, self._pages, self._head = clock, pages, head
+        self._clock, self._asleep, self._pages, self._head = clock, asleep, pages, head
 
     async def lines(self) -> list[Line]:
         """Return every line, the same ones in the same order each time."""
@@ -182,18 +184,24 @@ class Survey:
         ]
 
     async def _key(self) -> list[Line]:
-        row = await self._store.one("SELECT created FROM keks WHERE id = $1", self._keys.active)
-        age = max(0, self._clock.now() - row["created"]) if row else 0
-        days = age // DAY
-        if age < _OLD_KEY:
-            return [Line("key", OK, f"the active key is {days} days old", counts={"days": days})]
-        text = f"the active key is {days} days old"
-        return [Line("key", WARN, text, "`valetkey keys rotate`", self._keys.active, counts={"days": days})]
+        row = await self._store.one(_ACTIVE, self._keys.active)
+        if row is None:
+            return [Line("key", FAIL, "the active key is gone", "restore a backup", "gone", urgent=True)]
+        active = KekState(row["id"], row["state"], row["created"], None, records=0, wraps=row["wraps"])
+        now = self._clock.now()
+        counts = {"days": max(0, now - active.created) // DAY, "wraps": active.wraps}
+        if because := active.rotate_because(now):
+            return [Line("key", WARN, because, "`valetkey keys rotate`", active.id, counts=counts)]
+        return [Line("key", OK, f"the active one is {counts['days']} days old", counts=counts)]
 
     async def _stored(self) -> list[Line]:
         kind = "PostgreSQL" if self._settings.store else "SQLite"
         schema = await self._store.one("SELECT value FROM meta WHERE key = 'schema'")
-        return [Line("store", OK, f"{kind}, schema {schema['value'] if schema else '?'}")]
+        text = f"{kind}, schema {schema['value'] if schema else '?'}"
+        if why := self._asleep():
+            to_do = "`valetkey store status` says more, and `valetkey store activate` makes it the live one"
+            return [Line("store", FAIL, f"{text}; it acts for nobody: {why}", to_do, why, urgent=True)]
+        return [Line("store", OK, text)]
 
     async def _audit(self) -> list[Line]:
         to_do = "`valetkey audit verify` says what is missing or changed"
@@ -241,6 +249,7 @@ class Survey:
         ]
 
 
+_ACTIVE = "SELECT id, state, created, wraps FROM keks WHERE id = $1"
 _WAITING = """
 SELECT connector, COUNT(*) AS n FROM connections WHERE state = 'needs_reauth'
 GROUP BY connector ORDER BY connector"""
