@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+from anyio.abc import Process
 
 _HOW_IT_LOOKS = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 """Colours and movements (ECMA-48 section 5.4)."""
@@ -16,8 +17,8 @@ _HOW_IT_LOOKS = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 class PseudoTerminal:
     """A program, and our end of its terminal."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._written = descriptor, b""
+    def __init__(self, descriptor: int, process: Process) -> None:
+        self._descriptor, self._process, self._written = descriptor, process, b""
 
     @property
     def told(self) -> str:
@@ -33,6 +34,10 @@ class PseudoTerminal:
                 raise AssertionError(f"it ended without {pattern!r}: {self.told}") from None
         return found[0]
 
+    async def ended(self) -> int:
+        """Wait for its end, and return its exit code."""
+        return await self._process.wait()
+
     def type(self, text: str) -> None:
         os.write(self._descriptor, f"{text}\r".encode())
 
@@ -47,7 +52,7 @@ async def at_a_terminal(
     os.close(theirs)
     try:
         async with process:
-            yield PseudoTerminal(ours)
+            yield PseudoTerminal(ours, process)
             if process.returncode is None:
                 process.terminate()
     finally:

@@ -41,18 +41,23 @@ class FromDescriptor:
     """Reads a line of a file descriptor that a script or a service manager left open, for each question."""
 
     def __init__(self, descriptor: int) -> None:
-        try:
-            self._given = os.fdopen(descriptor, "rb")
-        except OSError:
-            raise KeyFileError(f"there is no descriptor {descriptor} to read a passphrase from") from None
+        self._descriptor = descriptor
 
     def known(self) -> str:
         try:
-            return self._given.readline(_MOST).decode().rstrip("\r\n")
+            return _line(self._descriptor).decode()
         except (OSError, UnicodeDecodeError):
-            raise KeyFileError("no passphrase can be read from that descriptor") from None
+            raise KeyFileError(f"no passphrase can be read from descriptor {self._descriptor}") from None
 
     chosen = known
+
+
+def _line(descriptor: int) -> bytes:
+    """Read a line and no byte more: what follows answers the next question."""
+    line = b""
+    while len(line) < _MOST and (byte := os.read(descriptor, 1)) not in {b"", b"\n"}:
+        line += byte
+    return line.rstrip(b"\r")
 
 
 def somebody(descriptor: int | None = None) -> "Passphrases":

@@ -60,6 +60,11 @@ async def test_one_that_asks_and_goes_away_harms_nobody(tmp_path: Path) -> None:
         assert await handed(tmp_path) == SECRET
 
 
+def open_to_all(home: Path) -> None:
+    home.chmod(0o711)
+    (home / NAME).chmod(0o666)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two accounts")
 async def test_another_account_gets_nothing_even_where_the_file_lets_it_in(tmp_path: Path) -> None:
     ask = f"""
@@ -70,7 +75,6 @@ one.connect("{NAME}")
 print(len(one.recv(100)))
 """
     async with handing_out(tmp_path):
-        tmp_path.chmod(0o711)
-        (tmp_path / NAME).chmod(0o666)
+        open_to_all(tmp_path)
         asked = await anyio.run_process([sys.executable, "-c", ask], cwd=tmp_path, stderr=subprocess.STDOUT)
     assert asked.stdout == b"0\n"
