@@ -1,8 +1,10 @@
 """The operator's port: metrics without anybody's name, and health that means it; none of it in public."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,10 +14,11 @@ from mcp.shared.exceptions import MCPError
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.desk import free_port, until
-from tests.support.town import NOTES, Town, town
+from tests.support.town import NOTES, Town, settings_for, town
+from valetkey.assemble import House, opened
 from valetkey.errors import EgressUnreachable
 from valetkey.model import MINUTE, AuditEvent
-from valetkey.serving import listen
+from valetkey.serving import listen, running
 from valetkey.serving.metrics import Metrics
 from valetkey.serving.readiness import Readiness
 
@@ -161,6 +164,39 @@ async def test_asked_to_stop_it_is_not_ready_first_and_serves_on(tmp_path: Path)
         readiness = Readiness(here.house)
         readiness.stopping = True
         assert await readiness.problems() == {"stopping": "it was asked to stop"}
+
+
+async def test_whoever_asks_learns_of_a_stop_before_anybody_is_turned_away(tmp_path: Path) -> None:
+    port, stop = free_port(), anyio.Event()
+    with listen("127.0.0.1", 0) as listener:
+        url = f"http://localhost:{listener.getsockname()[1]}"
+        settings = settings_for(tmp_path, url, f'[operator]\nlisten = "127.0.0.1:{port}"\ndrain = 60')
+        async with opened(settings, public_url=url) as house, anyio.create_task_group() as tasks:
+            tasks.start_soon(_serve_until, house, listener, stop)
+            async with httpx2.AsyncClient(trust_env=False) as http:
+                ready = partial(_status, http, f"http://127.0.0.1:{port}/readyz")
+                await until(partial(_is, ready, 200))
+                stop.set()
+                await until(partial(_is, ready, 503))
+                assert await _status(http, f"{url}/readyz") == 503
+                assert await _status(http, f"{url}/signin") == 200, "it serves on for as long as it drains"
+            tasks.cancel_scope.cancel()
+
+
+async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event) -> None:
+    async with running(house, listener):
+        await stop.wait()
+
+
+async def _status(http: httpx2.AsyncClient, url: str) -> int:
+    try:
+        return (await http.get(url)).status_code
+    except httpx2.TransportError:
+        return 0
+
+
+async def _is(asked: Callable[[], Awaitable[int]], status: int) -> bool:
+    return await asked() == status
 
 
 async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
