@@ -4,8 +4,10 @@ import os
 import sqlite3
 from contextlib import closing
 
+import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
+from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 
 from tests.support.desk import Desk
@@ -34,6 +36,18 @@ async def test_a_token_is_verified_on_each_request_and_its_end_leaves_the_pipe_o
                 await agent.list_tools(cache_mode="bypass")
             with pytest.raises(MCPError, match="this token's session has ended"):
                 await agent.call_tool("notes.list_notes")
+
+
+async def test_a_stream_ends_with_its_token_and_the_pipe_stays_open(here: Desk) -> None:
+    async with here.client(env=await minted(here)) as agent:
+        with anyio.fail_after(30), pytest.raises(SubscriptionLost):
+            async with agent.listen(tools_list_changed=True) as changes:
+                ((session,),) = here.rows("SELECT id FROM sessions WHERE kind = 'token'")
+                await here.run("tokens", "revoke", str(session))
+                async for _ in changes:
+                    pass
+        with pytest.raises(MCPError, match="this token's session has ended"):
+            await agent.list_tools(cache_mode="bypass")
 
 
 async def test_a_token_works_wherever_the_server_that_it_was_minted_for_ran_last(here: Desk) -> None:

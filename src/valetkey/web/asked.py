@@ -80,6 +80,6 @@ _ENDED = {
         410,
         "clock",
         "This link is no longer open",
-        "Links work for ten minutes. Ask your agent to try again: it gets a new one.",
+        "Nobody answered it in time. Ask your agent to try again: it gets a new one.",
     ),
 }
