@@ -7,6 +7,7 @@ from contextlib import closing
 import anyio
 import pytest
 from anyio.streams.text import TextReceiveStream
+from mcp.client.client import Client
 from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 
@@ -38,14 +39,18 @@ async def test_a_token_is_verified_on_each_request_and_its_end_leaves_the_pipe_o
                 await agent.call_tool("notes.list_notes")
 
 
+async def listen_and_lose_the_token(here: Desk, agent: Client) -> None:
+    async with agent.listen(tools_list_changed=True) as changes:
+        ((session,),) = here.rows("SELECT id FROM sessions WHERE kind = 'token'")
+        await here.run("tokens", "revoke", str(session))
+        async for _ in changes:
+            pass
+
+
 async def test_a_stream_ends_with_its_token_and_the_pipe_stays_open(here: Desk) -> None:
     async with here.client(env=await minted(here)) as agent:
         with anyio.fail_after(30), pytest.raises(SubscriptionLost):
-            async with agent.listen(tools_list_changed=True) as changes:
-                ((session,),) = here.rows("SELECT id FROM sessions WHERE kind = 'token'")
-                await here.run("tokens", "revoke", str(session))
-                async for _ in changes:
-                    pass
+            await listen_and_lose_the_token(here, agent)
         with pytest.raises(MCPError, match="this token's session has ended"):
             await agent.list_tools(cache_mode="bypass")
 
