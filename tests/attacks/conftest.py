@@ -6,26 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import FakeClock
-from tests.support.linked import Linked, linked
-from valetkey.sandbox import Sandbox, running
+from tests.support.linked import Linked
+from tests.support.served import beside, served, turning
+from valetkey.sandbox import Sandbox
 
-
-@pytest.fixture(scope="package")
-def turning() -> FakeClock:
-    """The clock of the sandbox, and of the house beside it."""
-    return FakeClock()
-
-
-@pytest.fixture(scope="package")
-async def served(anyio_backend: str, turning: FakeClock) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(turning)
-    async with running(sandbox):
-        yield sandbox
+__all__ = ["served", "turning"]  # fixtures
 
 
 @pytest.fixture
 async def house(served: Sandbox, turning: FakeClock, tmp_path: Path) -> AsyncIterator[Linked]:
-    served.reset()
-    async with linked(tmp_path, served, turning) as opened:
+    async with beside(served, turning, tmp_path) as opened:
         yield opened
-        served.reset()

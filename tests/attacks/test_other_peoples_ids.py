@@ -22,6 +22,7 @@ from valetkey.people import Person
 from valetkey.people.passkeys import TABLE as PASSKEYS
 from valetkey.server.changes import Changes
 from valetkey.serving.application import application, endpoints_of, pages_application
+from valetkey.serving.readiness import Readiness
 from valetkey.vault.rows import BoundRows
 
 Answer = tuple[int, str]
@@ -205,7 +206,10 @@ async def test_her_account_is_as_unknown_to_his_agent_as_any(here: Town, ana: He
 
 def _doors(house: Any) -> Iterator[str]:
     endpoints = endpoints_of(house, Changes(house.ground.store, house.ground.clock))
-    routes: list[Any] = [*application(house, endpoints).routes, *pages_application(house).routes]
+    routes: list[Any] = [
+        *application(house, endpoints, Readiness(house)).routes,
+        *pages_application(house).routes,
+    ]
     for route in routes:
         yield from (f"{method} {route.path}" for method in _methods(route))
 

@@ -2,32 +2,18 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.authserver.exchanging import ana, here, triage
 from tests.support.agents import at_night, end_session, exchanged, given, named, opened
-from tests.support.town import Town, town
+from tests.support.town import Town
 from valetkey.authserver.rfc8693_asked import ACCESS_TOKEN, JWT
 from valetkey.errors import Unauthenticated
 from valetkey.model import DAY, HOUR, MINUTE, SECOND, Actor, Json
 from valetkey.people import Agent, Person
 
-
-@pytest.fixture(scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with town(tmp_path_factory.mktemp("home")) as opened_town:
-        yield opened_town
-
-
-@pytest.fixture
-async def ana(here: Town) -> Person:
-    return await here.newcomer()
-
-
-@pytest.fixture
-async def triage(here: Town) -> Agent:
-    return await named(here)
+__all__ = ["ana", "here", "triage"]  # fixtures
 
 
 def claims(token: str) -> dict[str, Json]:

@@ -1,30 +1,15 @@
 """Token exchange without a grant: no token, but a link behind which the person can allow it."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from tests.support.agents import exchanged, given, named
-from tests.support.town import Town, town
+from tests.authserver.exchanging import ana, here, triage
+from tests.support.agents import exchanged, given
+from tests.support.town import Town
 from valetkey.errors import OAuthError
 from valetkey.needs import AccessRequest
 from valetkey.people import Agent, Person
 
-
-@pytest.fixture(scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with town(tmp_path_factory.mktemp("home")) as opened_town:
-        yield opened_town
-
-
-@pytest.fixture
-async def ana(here: Town) -> Person:
-    return await here.newcomer()
-
-
-@pytest.fixture
-async def triage(here: Town) -> Agent:
-    return await named(here)
+__all__ = ["ana", "here", "triage"]  # fixtures
 
 
 async def refused(here: Town, agent: Agent, person: Person, **form: str) -> OAuthError:

@@ -1,13 +1,13 @@
 """Token exchange under attack: the ways to get more than a person has given, or to learn what others have."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import httpx2
 import pytest
 
+from tests.authserver.exchanging import ana, here, triage
 from tests.support.agents import alone, assertion, at_night, end_session, exchanged, given, keyed, named
-from tests.support.town import Town, town
+from tests.support.town import Town
 from valetkey.authserver.asking import Client, Form
 from valetkey.authserver.authentication import ASSERTION_TYPE
 from valetkey.authserver.rfc6749_client_credentials import CLIENT_CREDENTIALS
@@ -19,21 +19,7 @@ from valetkey.model import DAY, HOUR, Actor
 from valetkey.people import Agent, Person
 from valetkey.serving.acting import grant_types
 
-
-@pytest.fixture(scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with town(tmp_path_factory.mktemp("home")) as opened_town:
-        yield opened_town
-
-
-@pytest.fixture
-async def ana(here: Town) -> Person:
-    return await here.newcomer()
-
-
-@pytest.fixture
-async def triage(here: Town) -> Agent:
-    return await named(here)
+__all__ = ["ana", "here", "triage"]  # fixtures
 
 
 async def test_another_agents_grant_is_as_unknown_as_one_that_never_was_or_has_ended(

@@ -70,7 +70,8 @@ async def test_the_first_start_makes_a_home_and_invites_its_owner(
         assert await server.stop(by) == 0
     modes = modes_of(home)
     assert modes.pop("") == 0o700
-    assert modes == dict.fromkeys(("audit-head.json", "key", "store.db", "valetkey.toml"), 0o600)
+    files = ("audit-head.json", "generation", "in-use", "key", "store.db", "valetkey.toml")
+    assert modes == dict.fromkeys(files, 0o600)
 
 
 async def test_a_later_start_invites_nobody_and_says_how(

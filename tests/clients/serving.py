@@ -13,7 +13,9 @@ from tests.support.clock import FakeClock
 from tests.support.town import Town
 from valetkey.assemble import opened
 from valetkey.sandbox import Sandbox
+from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.serving import listen
+from valetkey.serving.readiness import Readiness
 from valetkey.serving.running import up
 from valetkey.settings import FILE, parse
 
@@ -36,7 +38,7 @@ async def without_a_door(home: Path) -> AsyncIterator[str]:
     async with opened(parse("", home / FILE), public_url=url, clock=clock) as house:
         here = Town(Sandbox(clock), house, clock, url)
         token = await here.token(await here.person("ana"))
-        async with up(house) as app, served(Bearer(app, token), listener):
+        async with up(house, HOLD_SECONDS, Readiness(house)) as app, served(Bearer(app, token), listener):
             yield url
 
 

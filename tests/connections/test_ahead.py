@@ -157,7 +157,7 @@ async def test_so_many_are_renewed_side_by_side_and_no_more(here: Linked) -> Non
         await person.connect()
         await person.call()
     here.clock.advance(54 * MINUTE)
-    here.sandbox.strict.faults.set("token", "slow", seconds=0.02)
+    here.sandbox.strict.faults.set("token", "slow", seconds=0.2)
     await due(here)
     assert here.refreshes("notes") == {"ok": len(people)}
     assert here.sandbox.strict.counters.most_at_once["token"] == AT_ONCE

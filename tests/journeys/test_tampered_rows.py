@@ -70,10 +70,12 @@ async def integrity(here: Town, table: str) -> list[Any]:
 
 NOTHING = frozenset[str]()
 TABLES = {
+    "addresses",
     "agents",
     "authorizations",
     "codes",
     "connections",
+    "copies",  # tests/generation/test_noticing.py
     "grants",
     "invitations",
     "passkeys",
@@ -329,3 +331,16 @@ async def test_a_row_that_was_changed_is_not_made_good_by_a_change_of_ours(here:
         with pytest.raises(UsageError):
             await here.house.grants.revoke(ana.principal, grant.id)
     assert (await mine.read())["revoked"] is None
+
+
+async def test_an_address_for_notices(here: Town, ana: Person, ben: Person) -> None:
+    addresses, store = here.house.notices.addresses, here.house.ground.store
+    for person in (ana, ben):
+        await addresses.prove(person.principal, await addresses.give(person.principal, "a@example.com"))
+    found = [await addresses.of(store, person.principal) for person in (ana, ben)]
+
+    async def accepted() -> bool:
+        return await addresses.of(store, ana.principal) is not None
+
+    mine, like = [row(here, "addresses", "id", one.id) for one in found if one]
+    await every_change_is_noticed(mine, like, accepted, but=frozenset({"tries"}))

@@ -77,17 +77,21 @@ class Linked:
 
     async def redeemed(self, name: str, code: str) -> Connection:
         """Redeem a code, confirm the connection and grant everything, as the pages do."""
+        made = await self.confirmed(name, code)
+        every = frozenset(tool.name for tool in self.connector(name).tools.values())
+        who, actor, given = self.caller.principal, self.caller.actor.client, Given(every, frozenset(), None)
+        async with self.house.ground.store.transaction() as tx:
+            await self.house.grants.give(tx, who, actor, [made.id], given)
+        return made
+
+    async def confirmed(self, name: str, code: str) -> Connection:
+        """Redeem a code and confirm the connection, which no agent may use yet."""
         connector, (scopes, redirect_uri) = self.connector(name), self._asked(name)
         trip = Trip("req_test", f"my-{connector.provider}", code, _VERIFIER, {})
         connecting = self.house.connections.connecting
         new = await connecting.arrive(trip, self.caller.principal, connector, scopes, redirect_uri)
-        tools = Given(frozenset(tool.name for tool in connector.tools.values()), frozenset(), None)
         async with self.house.ground.store.transaction() as tx:
-            made = await connecting.settle(tx, new, None)
-            await self.house.grants.give(
-                tx, self.caller.principal, self.caller.actor.client, [made.id], tools
-            )
-        return made
+            return await connecting.settle(tx, new, None)
 
     def _asked(self, name: str) -> tuple[frozenset[str], str]:
         """What is asked for, all that there is, and where the answer goes."""
@@ -113,8 +117,12 @@ class Linked:
 
     async def happened(self, kind: str) -> list[Json]:
         """The facts of every audit event of a kind."""
-        rows = await self.house.ground.store.all("SELECT core FROM audit WHERE kind = $1 ORDER BY seq", kind)
-        return [_facts(row["core"]) for row in rows]
+        return [facts for _, facts in await self.recorded(kind)]
+
+    async def recorded(self, kind: str) -> list[tuple[int, Json]]:
+        """Every audit event of a kind: its place in the chain, and its facts."""
+        sql = "SELECT seq, core FROM audit WHERE kind = $1 ORDER BY seq"
+        return [(row["seq"], _facts(row["core"])) for row in await self.house.ground.store.all(sql, kind)]
 
 
 def _facts(core: bytes) -> Json:

@@ -1,4 +1,4 @@
-"""How hard a test of what must survive tries: enough to notice within `make test`, all of it in `make soak`."""
+"""How hard a test of what must survive tries: a little within `make test`, all of it in `make soak`."""
 
 import os
 

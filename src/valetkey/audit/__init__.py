@@ -76,6 +76,10 @@ class Audit:
         with suppress(StoreError):  # which is logged; what was found is not undone for want of a line
             self._commits.soon(Pending(event))
 
+    async def settled(self) -> None:
+        """Wait until everything that was left to a later commit is written."""
+        await self._commits.settled()
+
     @asynccontextmanager
     async def around(self, caller: Caller, tool: str, call: CallId) -> AsyncIterator[Record]:
         """Bracket one leg of one call: however it ends, the record says so, once."""

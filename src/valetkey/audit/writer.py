@@ -151,6 +151,7 @@ class GroupCommit:
         self._store, self._appender = store, appender
         self._waiting: list[Pending] = []
         self._wanted, self._left, self._closed = anyio.Event(), anyio.Event(), False
+        self._written = anyio.Event()
 
     def soon(self, item: Pending) -> Pending:
         """Put an event into the next commit without waiting for it.
@@ -186,6 +187,8 @@ class GroupCommit:
                     while self._waiting:
                         items, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
                         await self._write(items)
+                    self._written.set()
+                    self._written = anyio.Event()
                 tasks.cancel_scope.cancel()
 
     async def _want_what_was_left(self) -> None:
@@ -194,6 +197,11 @@ class GroupCommit:
             await anyio.sleep(_A_MOMENT)
             self._left = anyio.Event()
             self._wanted.set()
+
+    async def settled(self) -> None:
+        """Wait until all that was left by now is written."""
+        self._wanted.set()
+        await self._written.wait()
 
     def finish(self) -> None:
         """Take no more events."""

@@ -8,6 +8,7 @@ import typer
 from valetkey.cli.audit import anchor
 from valetkey.cli.house import by_whom, in_house, run, settings
 from valetkey.cli.output import AsJson, dump, say, tell
+from valetkey.cli.passphrase import somebody
 from valetkey.cli.progress import progress
 from valetkey.errors import UsageError
 
@@ -92,7 +93,7 @@ def restore(
 
     async def restoring() -> "Restored":
         with progress() as shown:
-            return await restored(chosen, file.absolute(), wish, shown)
+            return await restored(chosen, file.absolute(), wish, shown, passphrases=somebody())
 
     done = run(restoring)
     if as_json:

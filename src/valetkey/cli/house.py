@@ -45,7 +45,7 @@ def in_house(
     """
     from valetkey.assemble import opened
 
-    chosen = settings()
+    chosen = chosen or settings()
 
     async def opening() -> T:
         async with opened(chosen, passphrases=asked or somebody()) as house:

@@ -7,6 +7,7 @@ import typer
 
 from valetkey.cli.house import by_whom, in_house, run, settings
 from valetkey.cli.output import AsJson, dump, say, tell, when
+from valetkey.cli.passphrase import somebody
 from valetkey.cli.progress import progress
 from valetkey.errors import UsageError
 from valetkey.model import Json
@@ -104,15 +105,14 @@ async def _activated(
     now = await copy.generations.read(copy.store)
     known = [place for place in (now.other, now.home) if place] if now else []
     async with reached(copy, [named] if named else known) as found:
-        if found is None and named:
+        if named and not found:
             raise UsageError(f"{named}: no other copy of this store can be opened there; nothing was changed")
-        head = None
-        if found is not None:
-            head = await retired(found, str(copy.settings.home), by_whom())
-            tell("The other copy was reached, and is retired.")
-        elif not sure:
+        if not found and not sure:
             _ask(reason)
-    return await activated(copy, reason, head, by_whom(), keep_standing=keep_standing)
+        others = [await retired(other, str(copy.settings.home), by_whom()) for other in found]
+    if others:
+        tell("The other copy was reached, and is retired.")
+    return await activated(copy, reason, others, by_whom(), keep_standing=keep_standing)
 
 
 def _ask(reason: str) -> None:
@@ -155,7 +155,7 @@ def migrate(
 
     async def migrating() -> "Check":
         with progress() as shown:
-            return await migrated(chosen, url, shown, by_whom())
+            return await migrated(chosen, url, shown, by_whom(), passphrases=somebody())
 
     check = run(migrating)
     if as_json:

@@ -1,7 +1,7 @@
 """Making a copy the live one. The other copy is retired first, wherever it can be reached."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +31,21 @@ class Activated:
 
 
 @asynccontextmanager
-async def reached(copy: Copy, places: list[str]) -> AsyncIterator[Copy | None]:
-    """Open the first of these places at which another copy of this store is; None: none of them."""
-    for place in places:
-        async with _opened(copy, place) as other:
+async def reached(copy: Copy, places: list[str]) -> AsyncIterator[list[Copy]]:
+    """Open every other copy of this store that can be: at these places, and at those that took over there."""
+    found, seen, left = list[Copy](), set[str](), list(places)
+    async with AsyncExitStack() as stack:
+        while left:
+            place = left.pop(0)
+            if place in seen:
+                continue
+            seen.add(place)
+            other = await stack.enter_async_context(_opened(copy, place))
             if other is not None:
-                yield other
-                return
-    yield None
+                found.append(other)
+                now = await other.generations.read(other.store)
+                left += [now.other] if now and now.state is State.RETIRED and now.other else []
+        yield found
 
 
 @asynccontextmanager
@@ -47,7 +54,7 @@ async def _opened(copy: Copy, place: str) -> AsyncIterator[Copy | None]:
     if found is None or _is(copy.settings, found):
         yield None
         return
-    opening = copy_at(copy.settings, found, clock=copy.clock, randomness=copy.randomness)
+    opening = copy_at(copy.settings, found, clock=copy.clock, source=copy.keys.keks.source)
     try:
         other = await opening.__aenter__()
     except (ValetkeyError, OSError):
@@ -87,8 +94,16 @@ def _is(settings: Settings, found: Path | str) -> bool:
     return settings.store is None and settings.store_file.samefile(found)
 
 
-async def retired(other: Copy, by: str, facts: dict[str, Json]) -> Head | None:
-    """Retire a copy where it is: a server on it stops within a second. Returns where its record stood."""
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A copy that was just retired: where its record stood, and how often one had been made live by then."""
+
+    head: Head | None
+    number: int
+
+
+async def retired(other: Copy, by: str, facts: dict[str, Json]) -> Retired:
+    """Retire a copy where it is: a server on it stops within a second."""
     now = await other.generations.read(other.store)
     head = await head_in(other.store, other.keys.store_id)
     async with other.store.transaction() as tx:
@@ -98,21 +113,18 @@ async def retired(other: Copy, by: str, facts: dict[str, Json]) -> Head | None:
             await other.generations.change(tx, now, State.RETIRED, reason=None, other=by)
         else:
             await tx.run("DELETE FROM copies")  # what did not fit: without a row it is not live either
-    return head
+    return Retired(head, now.number if now else 0)
 
 
 async def activated(
-    copy: Copy, reason: str, other: Head | None, facts: dict[str, Json], *, keep_standing: bool = False
+    copy: Copy, reason: str, others: list[Retired], facts: dict[str, Json], *, keep_standing: bool = False
 ) -> Activated:
-    """Make a copy the live one, with a new generation. `reason` is why it was not.
-
-    `other` is where the record of the copy stands that was just retired.
-    """
+    """Make a copy the live one, with a new generation. `reason` is why it was not; `others` were retired."""
     await put_aside_if_strange(copy)
     before = await copy.generations.read(copy.store)
-    lost = await _lost(copy, other)
+    lost = await _lost(copy, others)
     older = lost is not None or await _may_be_older(copy, reason)
-    new = await _next(copy, before)
+    new = await _next(copy, max([before.number if before else 0, *(other.number for other in others)]))
     ended = None
     async with copy.store.transaction() as tx:
         if older:
@@ -125,10 +137,10 @@ async def activated(
     return Activated(new, ended)
 
 
-async def _lost(copy: Copy, other: Head | None) -> Head | None:
-    """What this copy's record lacks of what is known: what the other had, or the head beside has seen."""
-    known = [head for head in (other, await head_beside(copy)) if head and await _lacks(copy, head)]
-    return furthest(*known)
+async def _lost(copy: Copy, others: list[Retired]) -> Head | None:
+    """What this copy's record lacks of what is known: what another had, or the head beside has seen."""
+    known = [*(other.head for other in others), await head_beside(copy)]
+    return furthest(*[head for head in known if head and await _lacks(copy, head)])
 
 
 async def _lacks(copy: Copy, head: Head) -> bool:
@@ -142,14 +154,14 @@ async def _may_be_older(copy: Copy, reason: str) -> bool:
     return reason != "copied" or not await agrees_with_beside(copy)
 
 
-async def _next(copy: Copy, before: Generation | None) -> Generation:
+async def _next(copy: Copy, before: int) -> Generation:
     known = await anyio.to_thread.run_sync(read_known, copy.settings.home)
     seen = known.number if known and known.store == copy.keys.store_id else 0
-    number = max(before.number if before else 0, seen) + 1
+    number = max(before, seen) + 1
     place, home = await copy.store.place(), str(copy.settings.home)
     return Generation(
         copy.keys.store_id, number, copy.ids.new("gen"), State.LIVE, place, home, copy.clock.now()
     )
 
 
-__all__ = ["Activated", "activated", "reached", "retired"]
+__all__ = ["Activated", "Retired", "activated", "reached", "retired"]

@@ -1,6 +1,7 @@
 """A backup: one file that holds a whole store as of one moment, checked before it is called one.
 
-It is an embedded store, whatever it was made of, so that it can be restored anywhere. It never holds the root key.
+It is an embedded store, whatever it was made of, so that it can be restored anywhere. It holds no root
+key.
 """
 
 from pathlib import Path
@@ -53,7 +54,8 @@ async def _written(copy: Copy, file: Path, progress: Progress) -> None:
 async def _asleep_and_checked(copy: Copy, file: Path, progress: Progress) -> Check:
     """Whoever puts the file in a store's place has a dormant one: a backup never acts by itself."""
     now = await copy.generations.read(copy.store)
-    async with copy_at(copy.settings, file, clock=copy.clock, randomness=copy.randomness) as made:
+    opening = copy_at(copy.settings, file, clock=copy.clock, source=copy.keys.keks.source)
+    async with opening as made:
         if now:
             async with made.store.transaction() as tx:
                 await made.generations.change(tx, now, State.DORMANT, reason="backup", other=now.home)

@@ -24,9 +24,9 @@ async def migrated(
 ) -> Check:
     """Copy the embedded store of a home into the database at `url`, compare the two and check the copy.
 
-    From the first moment on nobody may use the store: it is *moving*, until the copy is made live or the store
-    itself is again. Raises UsageError where it is used, is not the live one, or the database is not empty;
-    IntegrityError where the copy does not check; ConfigError.
+    From the first moment on nobody may use the store: it is *moving*, until the copy is made live, or the
+    store itself is again. Raises UsageError where it is used, is not the live one, or the database is not
+    empty; IntegrityError where the copy does not check; ConfigError.
     """
     if not settings.store_file.exists():
         raise UsageError(f"{settings.store_file}: there is no embedded store to move")
@@ -38,7 +38,7 @@ async def migrated(
                 await copied(source.store, target, source.store, leaving.reason or "", progress)
             finally:
                 await target.aclose()
-        async with copy_at(settings, url, passphrases=passphrases) as made:
+        async with copy_at(settings, url, source=source.keys.keks.source) as made:
             check = await checked(made, progress)
             if check.problems:
                 raise IntegrityError(f"the copy is not whole: {check.problems[0]}; the store stays as it is")

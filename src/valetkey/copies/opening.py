@@ -15,6 +15,8 @@ from valetkey.model import AuditEvent, Clock, Ids, Randomness
 from valetkey.settings import Settings
 from valetkey.store import Store, Transaction
 from valetkey.vault import KeyRing, Vault
+from valetkey.vault.keys import unlock
+from valetkey.vault.sources import KeySource
 from valetkey.vault.sources.passphrase import Passphrases
 
 Progress = Callable[[str, int, int], None]
@@ -70,16 +72,21 @@ async def copy_at(
     clock: Clock | None = None,
     randomness: Randomness = secrets.token_bytes,
     passphrases: Passphrases | None = None,
+    source: KeySource | None = None,
 ) -> AsyncIterator[Copy]:
     """Open the store at `place`, a file or a database's URL, with the key of the home in `settings`.
 
-    Its tables are brought up to this program. Raises ConfigError: StoreError for what is no store,
+    `source` is that key, where another copy was opened with it: nobody is asked twice. Its tables are brought
+    up to this program. Raises ConfigError: StoreError for what is no store,
     KeyFileError for another key's.
     """
     store = await open_store(place)
     try:
         ids = Ids(clock or store.clock, randomness)
-        keys = await unlocked(settings, store, ids, clock or store.clock, randomness, passphrases)
+        if source is None:
+            keys = await unlocked(settings, store, ids, clock or store.clock, randomness, passphrases)
+        else:
+            keys = await unlock(store, source, ids, clock or store.clock, randomness)
         yield Copy(settings, store, keys, ids, clock or store.clock, randomness)
     finally:
         await store.aclose()

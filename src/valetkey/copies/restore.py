@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 
 from valetkey.assemble.ground import open_store
+from valetkey.audit.checkpoint import contradiction
 from valetkey.audit.head import Head
 from valetkey.copies.checking import Check, checked
 from valetkey.copies.copying import copied, finished
@@ -33,7 +34,7 @@ _DRAFT = ".restoring-"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How to restore. `old_head` is what somebody noted of the record that is lost; `facts` go into the audit.
+    """How to restore. `old_head` is noted of the record that is lost; `facts` go into the audit.
 
     `replace`: a store that is there is kept aside. `keep_standing`: agents go on by standing grants.
     `accept_damage`: also from a backup that is not whole.
@@ -73,10 +74,10 @@ async def restored(
     with alone(settings.home) if settings.store is None else nullcontext():
         _refuse_to_overwrite(settings, wish)
         async with _draft(settings, file, progress) as draft:
-            lost = await _lost(settings, draft, wish, passphrases)
-            check, ended = await _made(settings, draft, wish, lost, progress, passphrases)
-            aside = await _put_in_place(settings, draft, progress)
-    return Restored(check, ended, lost, aside)
+            aside = _free(settings.store_file) if _is_replaced(settings) else None
+            check, ended, old = await _made(settings, draft, aside, wish, progress, passphrases)
+            await _put_in_place(settings, draft, aside, progress)
+    return Restored(check, ended, old, aside)
 
 
 def _refuse_to_overwrite(settings: Settings, wish: Wish) -> None:
@@ -110,26 +111,14 @@ def _copy(file: Path, draft: Path) -> None:
         raise UsageError(text) from None
 
 
-async def _lost(settings: Settings, draft: Path, wish: Wish, passphrases: Passphrases | None) -> Head | None:
-    """How far the record had come that this one takes over from, if that is further than the backup's."""
-    async with copy_at(settings, draft, passphrases=passphrases) as copy:
-        store = copy.keys.store_id
-        there = await head_at(settings.store_file, store) if _is_replaced(settings) else None
-        return furthest(wish.old_head, await head_beside(copy), there)
-
-
-def _is_replaced(settings: Settings) -> bool:
-    return settings.store is None and settings.store_file.exists()
-
-
 async def _made(
     settings: Settings,
     draft: Path,
+    aside: Path | None,
     wish: Wish,
-    lost: Head | None,
     progress: Progress,
     passphrases: Passphrases | None,
-) -> tuple[Check, Ended]:
+) -> tuple[Check, Ended, Head | None]:
     """Check the copy, and make of it what may stand in the store's place."""
     async with copy_at(settings, draft, passphrases=passphrases) as copy:
         check = await checked(copy, progress)
@@ -137,26 +126,42 @@ async def _made(
             first = check.problems[0]
             text = f"the backup is not whole, {len(check.problems)} problems: {first}. Nothing was changed"
             raise IntegrityError(text)
-        before = await copy.generations.read(copy.store)
+        before, old = await copy.generations.read(copy.store), await _old(copy, wish)
         async with copy.store.transaction() as tx:
-            ended = await taken_back(copy, tx, lost, wish.facts, keep_standing=wish.keep_standing)
-            await copy.generations.write(tx, _dormant(copy, before))
+            ended = await taken_back(copy, tx, old, wish.facts, keep_standing=wish.keep_standing)
+            await copy.generations.write(tx, _dormant(copy, before, aside))
     await anyio.to_thread.run_sync(fold, draft)
-    return check, ended
+    return check, ended, old
 
 
-def _dormant(copy: Copy, before: Generation | None) -> Generation:
-    """The generation that a restored copy waits with. `other`: where the store was that was backed up."""
+async def _old(copy: Copy, wish: Wish) -> Head | None:
+    """How far the record had come that this one takes over from, if more of it is known than is here."""
+    there = (
+        await head_at(copy.settings.store_file, copy.keys.store_id) if _is_replaced(copy.settings) else None
+    )
+    heads = [head for head in (wish.old_head, await head_beside(copy), there) if head]
+    return furthest(*[head for head in heads if await contradiction(copy.store, head, copy.keys)])
+
+
+def _is_replaced(settings: Settings) -> bool:
+    return settings.store is None and settings.store_file.exists()
+
+
+def _dormant(copy: Copy, before: Generation | None, aside: Path | None) -> Generation:
+    """The generation that a restored copy waits with. `other`: where the store is that was backed up."""
     home, now = str(copy.settings.home), copy.clock.now()
     asleep = Generation(
         copy.keys.store_id, 0, copy.ids.new("gen"), State.DORMANT, "", home, now, reason="restored"
     )
-    return replace(asleep, number=before.number, other=before.other or before.home) if before else asleep
+    if before is None:
+        return asleep
+    was = before.other or before.home
+    return replace(asleep, number=before.number, other=str(aside) if aside and was == home else was)
 
 
-async def _put_in_place(settings: Settings, draft: Path, progress: Progress) -> Path | None:
+async def _put_in_place(settings: Settings, draft: Path, aside: Path | None, progress: Progress) -> None:
     if settings.store is None:
-        return await anyio.to_thread.run_sync(_swapped, settings.store_file, draft)
+        return await anyio.to_thread.run_sync(_swapped, settings.store_file, draft, aside)
     source, target = await open_store(draft), await open_store(settings.store)
     try:
         move = await source.one("SELECT id FROM copies")
@@ -172,11 +177,9 @@ async def _put_in_place(settings: Settings, draft: Path, progress: Progress) -> 
     return None
 
 
-def _swapped(store: Path, draft: Path) -> Path | None:
+def _swapped(store: Path, draft: Path, aside: Path | None) -> None:
     """Put the draft in the store's place in one step; what was there stays under another name."""
-    aside = None
-    if store.exists():
-        aside = _free(store)
+    if aside is not None:
         for more in BESIDE:  # of a store that was not closed: a log beside the new one would be taken for its
             left = store.with_name(store.name + more)
             if left.exists():
@@ -184,7 +187,6 @@ def _swapped(store: Path, draft: Path) -> Path | None:
         os.link(store, aside)
     draft.replace(store)
     to_disk(store)
-    return aside
 
 
 def _free(store: Path) -> Path:

@@ -22,7 +22,8 @@ async def shows_audit(story: Story) -> None:
     """Every step, newest last, and what verification says of the whole chain."""
     story.tell.scene("What is on record")
     here = story.here
-    await sign_head(here.house.ground)  # which waits its turn behind the close of the last call
+    await here.house.ground.audit.settled()  # the close of the last call, which nobody waited for
+    await sign_head(here.house.ground)
     names = await _names(here)
     rows = [_row(record, names) for record in await _told(here)]
     story.tell.table(("when", "for", "agent", "what", "outcome"), rows)

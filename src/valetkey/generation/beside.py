@@ -1,4 +1,4 @@
-"""The generation beside the store: a file in VALETKEY_HOME, by which an older copy in its place is noticed."""
+"""The generation beside the store: a file in VALETKEY_HOME, by which an older copy is noticed."""
 
 import json
 import os

@@ -52,11 +52,12 @@ class Gate:
 
     async def look(self, db: Reads) -> None:
         """Read the row again. A home goes forward with its store, never back."""
+        first, before = self.now is None and self.reason is None, self.reason
         self.now = await self._generations.read(db)
-        before, self.reason = self.reason, judged(self.now, self._known)
+        self.reason = judged(self.now, self._known)
         if self.now and self.reason is None and self._known != Known.of(self.now):
             await self._remember(Known.of(self.now))
-        if self.reason and self.reason != before:
+        if self.reason and self.reason != before and not first:
             _log.warning("this store is not used: %s", explained(self.reason))
 
     async def _remember(self, known: Known) -> None:

@@ -18,6 +18,14 @@ _MISSING = {
     Outcome.INSUFFICIENT_SCOPE: "The person's connection to {title} does not include what this tool needs.",
     Outcome.NOT_GRANTED: "The person has not allowed you to use {tool}.",
 }
+_GIVE_THEM = (
+    "Give them this link, which only they can use, signed in as themselves: {link} . "
+    "When they say it is done, call {tool} again with the same arguments."
+)
+_WAITS_FOR_THEM = (
+    "They are away, and it waits on their page, under Waiting for you; the link is {link} . Leave it for "
+    "now: until they have decided, a call ends like this one and asks them for nothing more."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +111,8 @@ class Needs:
     def _asking(self, request: AccessRequest, tool: Tool, *, resend: bool) -> NeedsPerson:
         link, title = self._requests.link(request), tool.connector.title
         said = _MISSING[request.outcome].format(title=title, tool=tool.name)
-        text = (
-            f"{said} Give them this link, which only they can use, signed in as themselves: {link} . "
-            f"When they say it is done, call {tool.name} again with the same arguments."
-        )
+        way = _WAITS_FOR_THEM if request.offline else _GIVE_THEM
+        text = f"{said} {way.format(link=link, tool=tool.name)}"
         wants = f"{tool.title}. Open the page to see which agent asks, and decide."
         return NeedsPerson(request.outcome, text, link=link, request=request.id, wants=wants, resend=resend)
 

@@ -18,6 +18,9 @@ LASTS = 10 * MINUTE
 MOST_OPEN, MOST_OF_ONE = 50, 10
 """How many open requests a person can have, and of them from one agent: none can bury them, or the others."""
 
+LASTS_AWAY = 3 * DAY
+"""What a call brings up while its person is away waits until they are back; the next night asks anew."""
+
 LASTS_AHEAD = 7 * DAY
 """What an agent asks for ahead of time waits longer: its person may be asleep, or on holiday."""
 
@@ -91,8 +94,13 @@ class _Need:
 
     @property
     def digest(self) -> str:
-        """What tells one need from another (SHA-256, hex)."""
-        what = [self.outcome, self.connection, sorted(self.tools), self.offline, self.lasts]
+        """What tells one need from another (SHA-256, hex).
+
+        An account whose access has ended is one need, whatever was to be done with it.
+        """
+        one_account = self.outcome is Outcome.RECONNECT and self.connection is not None
+        tools = [] if one_account else sorted(self.tools)
+        what = [self.outcome, self.connection, tools, self.offline, self.lasts]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
@@ -113,7 +121,8 @@ class Requests:
 
         Raises CallError `rate_limited` when too much waits for this person already.
         """
-        return await self._find_or_make(caller, _Need(tools, outcome, connection, caller.away))
+        lasts = LASTS_AWAY if caller.away else LASTS
+        return await self._find_or_make(caller, _Need(tools, outcome, connection, caller.away, lasts))
 
     async def ahead(self, caller: Caller, tools: tuple[str, ...], *, offline: bool) -> AccessRequest:
         """Return the open request that an agent makes ahead of time, for a person who may be away.
@@ -280,14 +289,14 @@ class Requests:
         if need.lasts == LASTS_AHEAD:
             await self._refuse_many_ahead(db, caller)
             return
-        rows = await db.all(_OPEN_BY_ACTOR, caller.principal.issuer, caller.principal.subject, LASTS)
+        rows = await db.all(_OPEN_BY_ACTOR, caller.principal.issuer, caller.principal.subject, LASTS_AWAY)
         by_actor = {row["actor"]: row["n"] for row in rows}
         if sum(by_actor.values()) >= MOST_OPEN or by_actor.get(caller.actor.client, 0) >= MOST_OF_ONE:
             text = "Too many requests wait for this person already. Ask them to answer those first."
             raise CallError(Outcome.RATE_LIMITED, text, retry_after=LASTS / 1000)
 
     async def _refuse_many_ahead(self, db: Reads, caller: Caller) -> None:
-        row = await db.one(_AHEAD_OF_ACTOR, caller.actor.client, self._clock.now(), LASTS)
+        row = await db.one(_AHEAD_OF_ACTOR, caller.actor.client, self._clock.now(), LASTS_AWAY)
         if row and row["n"] >= MOST_AHEAD:
             text = f"You have asked {MOST_AHEAD} times ahead already. Wait for people to answer those."
             raise CallError(Outcome.RATE_LIMITED, text, retry_after=LASTS / 1000)

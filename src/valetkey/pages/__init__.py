@@ -26,7 +26,7 @@ from valetkey.vault import KeyRing
 
 
 class Pages:
-    """Makes routes of handlers. `asleep` says why this server acts for nobody, in half a sentence; None: it does."""
+    """Makes routes of handlers. `asleep` says, in half a sentence, why this server acts for nobody."""
 
     def __init__(
         self,

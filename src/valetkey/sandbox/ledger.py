@@ -34,7 +34,8 @@ class BadToken(ValetkeyError):
 class Grant:
     """One person's consent: what everything that came of it hangs on.
 
-    `reused` counts how often a spent refresh token of it came again.
+    `until` is its end in epoch milliseconds, None where it has none; `reused` counts how often a spent
+    refresh token of it came again.
     """
 
     id: str
@@ -45,6 +46,10 @@ class Grant:
     revoked: bool = False
     refreshes: int = 0
     reused: int = 0
+    until: int | None = None
+
+    def ended(self, now: int) -> bool:
+        return self.revoked or (self.until is not None and self.until <= now)
 
     def as_json(self) -> Json:
         return {
@@ -89,7 +94,7 @@ class Access:
 @dataclass(frozen=True, slots=True)
 class Issued:
     """The answer of a token endpoint. `lifetime` is in seconds, None: no end; `refresh` None where none is
-    returned.
+    returned; `refresh_lasts` the seconds that are left of a consent with an end.
     """
 
     grant: Grant
@@ -97,6 +102,7 @@ class Issued:
     access: str
     refresh: str | None
     lifetime: int | None
+    refresh_lasts: int | None = None
 
 
 @dataclass(slots=True)
@@ -140,6 +146,8 @@ class Ledger:
     ) -> str:
         """Record what a person allowed; return the code for it."""
         grant = Grant(self._secret("grant-"), client, account, scopes, offline)
+        if self.rules.consent_lasts is not None:
+            grant.until = self._clock.now() + self.rules.consent_lasts * SECOND
         self.grants[grant.id] = grant
         code = self._secret(self._marks.code)
         until = self._clock.now() + self.rules.code_lifetime * SECOND
@@ -178,8 +186,8 @@ class Ledger:
         known = self._refreshes.get(token)
         if known is None or known.grant.client != client:
             raise Refused("invalid_grant", "the refresh token is not known for this client")
-        if known.grant.revoked:
-            raise Refused("invalid_grant", "the grant has been revoked")
+        if known.grant.ended(self._clock.now()):
+            raise Refused("invalid_grant", "the grant has been revoked, or its time is over")
         if known.answer is not None:
             return self._reused(known, known.answer)
         if scopes is not None and not scopes <= known.grant.scopes:
@@ -191,7 +199,7 @@ class Ledger:
         known = self._accesses.get(token)
         if known is None:
             raise BadToken("unknown" if token else "missing")
-        if known.grant.revoked:
+        if known.grant.ended(self._clock.now()):
             raise BadToken("revoked")
         if known.ended(self._clock.now()):
             raise BadToken("expired")
@@ -267,9 +275,11 @@ class Ledger:
 
     def _issue(self, grant: Grant, scopes: frozenset[str], refresh: str | None) -> Issued:
         access, lifetime = self._secret(self._marks.access), self.rules.lifetime
-        until = None if lifetime is None else self._clock.now() + lifetime * SECOND
+        now = self._clock.now()
+        until = None if lifetime is None else now + lifetime * SECOND
         self._accesses[access] = Access(grant, scopes, until)
-        return Issued(grant, scopes, access, refresh, lifetime)
+        left = None if grant.until is None else (grant.until - now) // SECOND
+        return Issued(grant, scopes, access, refresh, lifetime, left)
 
     def _new_refresh(self, grant: Grant) -> str | None:
         if not grant.offline:

@@ -54,6 +54,10 @@ class Mailboxes:
                 date = now - int(letter.hours * HOUR)
                 self._store(account, _written(letter, account, date), letter.labels, date)
 
+    def open(self, account: str) -> None:
+        """Give somebody new an empty mailbox."""
+        self._boxes[account], self._numbers[account] = [], 0
+
     def of(self, account: str) -> list[Mail]:
         """Return one person's mail, newest first."""
         return self._boxes[account]

@@ -16,6 +16,7 @@ class Rules:
     refresh tokens per account, the oldest dies silently. `grants_exactly`: what is granted whatever was
     asked and ticked. `next_links_to`: the origin that pagination links point to. `refresh_kills`: a refresh
     ends the grant's access tokens at once. `secret_in_query`: a pasted key may also come in the query.
+    `consent_lasts`: what people consent to from now on ends after so long, whatever anybody does.
     """
 
     lifetime: int | None = 3599
@@ -31,6 +32,7 @@ class Rules:
     grants_exactly: frozenset[str] | None = None
     next_links_to: str | None = None
     secret_in_query: bool = False
+    consent_lasts: int | None = None
 
     def changed(self, **changes: Json) -> "Rules":
         """Return these rules with some switched, from Python or JSON values. Raises UsageError."""

@@ -45,6 +45,7 @@ def tokens(issued: Issued) -> Response:
         "access_token": issued.access,
         "expires_in": issued.lifetime,
         "refresh_token": issued.refresh,
+        "refresh_token_expires_in": issued.refresh_lasts,
         "scope": " ".join(sorted(issued.scopes)),
         "token_type": "Bearer",
     }

@@ -111,4 +111,4 @@ class LogsSettings(Table):
     """`[logs]`: what is written to stderr, and how."""
 
     format: Literal["text", "json"] = "text"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = "warning"

@@ -121,5 +121,5 @@ TEMPLATE = """\
 # What is written to stderr: "text" or "json", from which level on.
 # [logs]
 # format = "text"
-# level = "info"
+# level = "warning"
 """

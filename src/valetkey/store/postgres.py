@@ -28,7 +28,13 @@ transaction's own, so that a pool in front (pgbouncer) may hand connections abou
 """
 
 _BEGIN = """
-SELECT pg_advisory_xact_lock($1), (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now"""
+SELECT pg_advisory_xact_lock($1), (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+  set_config('synchronous_commit', $2, true), set_config('statement_timeout', '30s', true),
+  set_config('idle_in_transaction_session_timeout', '10s', true)"""
+"""The transaction's own as well: a pool in front takes none with a connection. The last is for a machine
+that stands still in the middle: it holds everybody's lock.
+"""
+
 _PLACE = """
 SELECT system_identifier::text AS cluster, oid::text AS database
 FROM pg_control_system(), pg_database WHERE datname = current_database()"""
@@ -104,10 +110,7 @@ class PostgresStore:
                 min_size=1,
                 max_size=_MOST,
                 command_timeout=_SECONDS,
-                server_settings={
-                    "application_name": "valetkey",
-                    "idle_in_transaction_session_timeout": "60s",
-                },
+                server_settings={"application_name": "valetkey"},
             )
         store = cls(pool)
         try:
@@ -136,12 +139,10 @@ class PostgresStore:
             with _told():
                 await begun.start()
             try:
-                began = await tx.one(_BEGIN, _WRITERS)
+                began = await tx.one(_BEGIN, _WRITERS, "on" if durable else "off")
                 self.clock.heard(began["now"] if began else 0)
-                if not durable:
-                    await tx.run("SET LOCAL synchronous_commit = off")
                 yield tx
-                with anyio.CancelScope(shield=True), _told():  # a commit begun is never abandoned half known
+                with anyio.CancelScope(shield=True), _told(_UNKNOWN):  # never abandoned half known by us
                     await begun.commit()
             except BaseException:
                 with anyio.CancelScope(shield=True):
@@ -201,14 +202,13 @@ async def _undone(connection: "Connection", begun: asyncpg.transaction.Transacti
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(written: str = "nothing was written") -> Iterator[None]:
     """Turn PostgreSQL's errors into sentences for the operator; programming errors pass unchanged."""
     try:
         yield
     except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:  # or TimeoutError
-        raise StoreError(
-            f"the database cannot be reached ({type(error).__name__}); nothing was written"
-        ) from None
+        text = f"the database cannot be reached ({type(error).__name__}); {written}"
+        raise StoreError(text) from None
     except asyncpg.PostgresError as error:
         advice = _WHAT_TO_DO.get(error.sqlstate or "") or _WHAT_TO_DO.get((error.sqlstate or "")[:2])
         if advice is None:
@@ -216,6 +216,7 @@ def _told() -> Iterator[None]:
         raise StoreError(f"the database: {advice} ({error.sqlstate})") from None
 
 
+_UNKNOWN = "whether the last change was written will show"
 _WHAT_TO_DO = {
     "08": "the connection was lost; it is made again by itself",
     "28": "it does not let us in; check name and password in the store's URL",
@@ -223,8 +224,10 @@ _WHAT_TO_DO = {
     "42501": "this account may not use the tables; it has to own them",
     "53100": "its disk is full; make room, nothing was written",
     "53300": "it takes no more connections; raise max_connections, or put a pool in front",
+    "40": "it undid a change to let others go on; try again",
+    "55P03": "somebody holds a lock on the tables; try again",
+    "25P03": "a change stood still for ten seconds and was undone",
     "25006": "it is read-only; the store's URL has to name the primary",
-    "57P": "it is shutting down or starting; the connection is made again by itself",
     "57P01": "it is shutting down; the connection is made again by itself",
     "57P02": "it crashed; the connection is made again by itself",
     "57P03": "it is starting; the connection is made again by itself",
