@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import FakeClock
+from tests.support.served import served, turning
 from valetkey.audit import Audit
 from valetkey.egress import Egress, Rules
 from valetkey.grants import Grants
@@ -16,10 +17,12 @@ from valetkey.identity.issuers import Issuer, Issuers
 from valetkey.identity.trust import Trust, trust
 from valetkey.model import Ids, Principal, Secret
 from valetkey.people import Agents, Sessions
-from valetkey.sandbox import CORP_CLIENT, Sandbox, hosts, running
+from valetkey.sandbox import CORP_CLIENT, Sandbox, hosts
 from valetkey.settings import parse
 from valetkey.store.sqlite import SqliteStore
 from valetkey.vault import Vault
+
+__all__ = ["served", "turning"]  # fixtures
 
 OURS = "http://localhost:8917"
 MCP = f"{OURS}/mcp"
@@ -82,18 +85,6 @@ class Ground:
         tokens, grants = Tokens(store, keys, clock, OURS, MCP), Grants(store, keys, self.audit, ids, clock)
         identity = Identity(tokens, sessions, grants, made.trusted)
         return Trusting(self.sandbox, clock, store, made, identity, agents)
-
-
-@pytest.fixture(scope="package")
-def turning() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture(scope="package")
-async def served(anyio_backend: str, turning: FakeClock) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(turning)
-    async with running(sandbox):
-        yield sandbox
 
 
 @pytest.fixture

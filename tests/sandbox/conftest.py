@@ -6,21 +6,10 @@ import httpx2
 import pytest
 
 from tests.sandbox.visitor import Visitor
-from tests.support.clock import FakeClock
-from valetkey.sandbox import Sandbox, running
+from tests.support.served import served, turning
+from valetkey.sandbox import Sandbox
 
-
-@pytest.fixture(scope="package")
-def turning() -> FakeClock:
-    """The clock of the served sandbox."""
-    return FakeClock()
-
-
-@pytest.fixture(scope="package")
-async def served(anyio_backend: str, turning: FakeClock) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(turning)
-    async with running(sandbox):
-        yield sandbox
+__all__ = ["served", "turning"]  # fixtures
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from starlette.routing import Route
 
 from tests.pages.browser import Browser
 from tests.support.town import PASSWORD
 from tests.web.conftest import Street
 from valetkey.model import Outcome
 from valetkey.pages.door import Door
+from valetkey.serving import pages_application
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
 FORGERIES: dict[str, tuple[Mapping[str, str], str]] = {
@@ -38,6 +40,7 @@ POSTS = (
     "/mine/grants/{id}/revoke",
     "/mine/sessions",
     "/mine/password",
+    "/mine/notices",
     "/mine/passkeys/new",
     "/mine/passkeys/{id}/remove",
 )
