@@ -22,6 +22,9 @@ Job = Callable[[], Awaitable[object]]
 _log = logging.getLogger(__name__)
 EVERY_SECONDS = 60
 CONFIRM_WITHIN = 10 * MINUTE
+JOBS = "jobs"
+"""The name of the lease."""
+
 _LEASE = (EVERY_SECONDS + 15) * SECOND
 
 
@@ -55,7 +58,7 @@ class Jobs:
         On a copy that is not the live one only its own record is kept in order: whatever else there is to do
         is the live one's.
         """
-        if not await self._leases.take("jobs", _LEASE):
+        if not await self._leases.take(JOBS, _LEASE):
             return False
         await self._gate.look(self._store)
         for job in (

@@ -37,7 +37,7 @@ def test_a_connection_that_needs_its_person_is_1_and_says_what_to_do(cli: Cli, h
     run(lambda: ended(home))
     shown = cli("status")
     assert shown.code == 1
-    assert "0 work; of 1 the person has to reconnect: 1 gmail" in shown.out
+    assert "0 connected; of 1 the person has to reconnect: 1 gmail" in shown.out
     assert "their people do that at /mine" in shown.out
 
 

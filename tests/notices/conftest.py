@@ -83,8 +83,9 @@ class Here:
         return [(row["kind"], row["state"]) for row in found]
 
 
-def settings_of(home: Path, notify: str, box: Mailbox, port: int) -> Settings:
+def settings_of(home: Path, notify: str, box: Mailbox, port: int, store: str | None) -> Settings:
     text = f"""
+{f'store = "{store}"' if store else ""}
 public_url = "{URL}"
 [hosts]
 "{HOOKS}" = "http://127.0.0.1:{port}"
@@ -108,8 +109,8 @@ MAIL = f'[notify]\noperator = "{OPERATOR}"\n{SMTP}'
 
 
 @asynccontextmanager
-async def settled(home: Path, notify: str) -> AsyncIterator[Here]:
-    """Open such a house with these tables in its settings."""
+async def settled(home: Path, notify: str, store: str | None = None) -> AsyncIterator[Here]:
+    """Open such a house with these tables in its settings, and maybe a database."""
     clock, answers = FakeClock(), list[int]()
 
     def answer(posted: Received) -> Answer:
@@ -119,7 +120,7 @@ async def settled(home: Path, notify: str) -> AsyncIterator[Here]:
     hook = Recorder(answer)
     server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
     async with server, mailbox() as box:
-        settings = settings_of(home, notify, box, server.sockets[0].getsockname()[1])
+        settings = settings_of(home, notify, box, server.sockets[0].getsockname()[1], store)
         async with opened(settings, clock=clock) as house:
             here = Here(house, clock, box, hook, answers)
             await here.settle()

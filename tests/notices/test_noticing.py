@@ -114,6 +114,16 @@ async def test_what_an_agent_asks_at_night_is_told_once_however_often_it_asks(he
     assert "triage asks whether it may do something for you" in text(here)
 
 
+async def test_that_a_connection_ended_is_told_by_the_connection_alone(here: Here) -> None:
+    """Not once more for each agent that comes upon it at night."""
+    connection = await here.connection(here.ana)
+    await here.ends(connection)
+    await asked(here, here.ana, offline=True, outcome=Outcome.RECONNECT)
+    await here.minute()
+    (message,) = here.box.to(ANA)
+    assert message["Subject"] == "Valetkey: 1 thing needs you"
+
+
 async def test_what_an_agent_asks_while_its_person_is_there_is_on_the_page_alone(here: Here) -> None:
     await asked(here, here.ana, offline=False)
     await here.minute()
@@ -159,9 +169,9 @@ async def test_a_letter_keeps_no_secret_in_the_store(here: Here) -> None:
     assert ANA not in everything
 
 
-async def asked(here: Here, person: Person, *, offline: bool) -> None:
+async def asked(here: Here, person: Person, *, offline: bool, outcome: Outcome = Outcome.NOT_GRANTED) -> None:
     """An agent asks for what it lacks; `offline` on a grant of a person who is away."""
     async with here.house.ground.store.transaction() as tx:
         actor = await here.house.agents.named(tx, "triage")
     caller = Caller(person.principal, Actor(actor.id), "", away=offline)
-    await here.house.requests.find_or_make(caller, ("gmail.list_unread",), Outcome.NOT_GRANTED)
+    await here.house.requests.find_or_make(caller, ("gmail.list_unread",), outcome)

@@ -115,7 +115,10 @@ class Noticing:
         return f"{found.id} {row['seq']}", kept
 
     async def _request(self, tx: Transaction, _: Row, facts: _Facts) -> _Told:
-        """What an agent asks of somebody who may be away: told once, however often it asks for the same."""
+        """What an agent asks of somebody who may be away: told once, however often it asks for the same.
+
+        That a connection has ended they are told already, whatever agent came upon it.
+        """
         request = await tx.one(_REQUEST, str(facts.get("request")), self._clock.now(), _SHORT)
         if request is None:
             return None
@@ -144,4 +147,5 @@ WHERE t.ends_at > $1 AND t.ends_at <= $2 AND t.dead IS NULL AND c.state = 'conne
     c.id || ' ' || t.ends_at || ' ' || $4, c.id || ' ' || t.ends_at || ' 3'))"""
 _REQUEST = """
 SELECT r.id, r.actor, r.need, a.name FROM access_requests r LEFT JOIN agents a ON a.id = r.actor
-WHERE r.id = $1 AND r.state = 'open' AND r.until > $2 AND (r.offline = 1 OR r.until - r.created > $3)"""
+WHERE r.id = $1 AND r.state = 'open' AND r.until > $2 AND r.outcome <> 'reconnect'
+  AND (r.offline = 1 OR r.until - r.created > $3)"""

@@ -100,7 +100,7 @@ class Survey:
     async def _connections_by_state(self) -> list[Line]:
         counts = await self.by_state()
         ended = counts["needs_reauth"]
-        live = f"{counts['connected']} work"
+        live = f"{counts['connected']} connected"
         if not ended:
             return [Line("connections", OK, live, counts=counts)]
         last = await self._store.one(

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from valetkey.assemble import House, service_tasks, sign_head
+from valetkey.jobs import JOBS
 from valetkey.server.changes import Changes
 from valetkey.server.elicit import HOLD_SECONDS
 from valetkey.serving.application import application, endpoints_of
@@ -151,6 +152,7 @@ async def up(house: House, hold: float, readiness: Readiness) -> AsyncIterator[A
         tasks.start_soon(house.ground.gate.watch)
         yield AccessLog(application(house, endpoints, readiness), house.ground.ids)
         tasks.cancel_scope.cancel()
+    await house.ground.leases.let_go(JOBS)  # the next process need not wait for it to lapse
     await sign_head(house.ground)
 
 
