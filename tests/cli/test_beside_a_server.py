@@ -186,3 +186,20 @@ async def test_a_call_is_one_line_of_the_audit_and_the_whole_verifies(beside: Be
     assert verified.code == 0, verified.out
     assert json.loads(verified.out)["records"] > 0
     assert token not in (await beside("audit", "export", "--with-personal")).out
+
+
+async def test_keys_are_rotated_and_retired_beside_a_server_whose_calls_go_on(beside: Beside) -> None:
+    token = await beside.token()
+    await connected(beside, token)
+    for _ in range(2):
+        (before,) = await _in_use(beside)
+        rotated = await beside("keys", "rotate")
+        assert (rotated.code, (await ask(beside.town, token)).is_error) == (0, False)
+        assert (await beside("keys", "retire", before, "--yes")).code == 0
+        assert not (await ask(beside.town, token)).is_error
+    assert (await beside("audit", "verify")).code == 0
+
+
+async def _in_use(beside: Beside) -> list[str]:
+    keys = (await beside("keys", "status", "--json")).json["keys"]
+    return [key["key"] for key in keys if key["state"] != "retired"]
