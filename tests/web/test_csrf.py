@@ -41,6 +41,7 @@ POSTS = (
     "/mine/sessions",
     "/mine/password",
     "/mine/notices",
+    "/mine/notices/code",
     "/mine/passkeys/new",
     "/mine/passkeys/{id}/remove",
 )
