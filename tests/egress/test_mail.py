@@ -19,6 +19,12 @@ LETTER = Mail("let_1", "valetkey@example.com", "ana@example.com", "One thing nee
 
 
 @pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop of a server: STARTTLS is upgraded by it."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
 def trusted(tmp_path: Path) -> Authority:
     return authority(tmp_path)
 

@@ -13,6 +13,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.clock import FakeClock
 from tests.support.desk import free_port, until
 from tests.support.town import NOTES, Town, settings_for, town
 from valetkey.assemble import House, opened
@@ -139,31 +140,32 @@ async def test_a_page_of_another_name_may_not_read_it(here: Watched) -> None:
     assert answer.status_code == 400
 
 
-async def test_a_store_that_takes_no_writes_is_not_ready(tmp_path: Path) -> None:
-    async with town(tmp_path, clients=()) as here:
-        await here.house.jobs.once()
-        readiness = Readiness(here.house)
-        assert await readiness.problems() == {}
-        async with here.house.ground.store.transaction() as tx:
-            await tx.run(
-                "CREATE TRIGGER full BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'no room'); END"
-            )
-        here.clock.advance(2_000)
-        assert list(await readiness.problems()) == ["store"]
+@pytest.fixture
+async def house(tmp_path: Path, clock: FakeClock) -> AsyncIterator[House]:
+    """A house that nobody serves, with somebody who does its jobs."""
+    async with opened(settings_for(tmp_path, "http://localhost:1"), clock=clock) as found:
+        await found.jobs.once()
+        yield found
 
 
-async def test_a_copy_of_the_store_that_is_not_the_live_one_is_not_ready(tmp_path: Path) -> None:
-    async with town(tmp_path, clients=()) as here:
-        await here.house.jobs.once()
-        here.house.ground.gate.asleep = lambda: "it is a backup"  # type: ignore[method-assign]  # it looks again
-        assert await Readiness(here.house).problems() == {"copy": "it is a backup"}
+async def test_a_store_that_takes_no_writes_is_not_ready(house: House, clock: FakeClock) -> None:
+    readiness = Readiness(house)
+    assert await readiness.problems() == {}
+    async with house.ground.store.transaction() as tx:
+        await tx.run("CREATE TRIGGER full BEFORE UPDATE ON meta BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    clock.advance(2_000)
+    assert list(await readiness.problems()) == ["store"]
 
 
-async def test_asked_to_stop_it_is_not_ready_first_and_serves_on(tmp_path: Path) -> None:
-    async with town(tmp_path, clients=()) as here:
-        readiness = Readiness(here.house)
-        readiness.stopping = True
-        assert await readiness.problems() == {"stopping": "it was asked to stop"}
+async def test_a_copy_of_the_store_that_is_not_the_live_one_is_not_ready(house: House) -> None:
+    house.ground.gate.asleep = lambda: "it is a backup"  # type: ignore[method-assign]  # it looks again
+    assert await Readiness(house).problems() == {"copy": "it is a backup"}
+
+
+async def test_asked_to_stop_it_is_not_ready_first_and_serves_on(house: House) -> None:
+    readiness = Readiness(house)
+    readiness.stopping = True
+    assert await readiness.problems() == {"stopping": "it was asked to stop"}
 
 
 async def test_whoever_asks_learns_of_a_stop_before_anybody_is_turned_away(tmp_path: Path) -> None:

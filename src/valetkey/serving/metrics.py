@@ -30,6 +30,7 @@ _COMMITS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 _MOST_OPEN = 10_000
 """Calls whose duration is being taken; of more than that the oldest are not told."""
 
+_OUTCOMES = frozenset(Outcome)
 _CLOSED, _ENDED = "call.closed", "connection.needs_reauth"
 _FAILED = frozenset({"integrity", "possible_token_theft", "registration.refused"})
 
@@ -143,4 +144,4 @@ class Metrics:
 
 def _outcome(event: AuditEvent) -> str:
     outcome = str(event.core.get("outcome"))
-    return outcome if outcome in set(Outcome) else "unknown"
+    return outcome if outcome in _OUTCOMES else "unknown"
