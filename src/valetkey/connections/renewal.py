@@ -20,7 +20,6 @@ from valetkey.errors import (
     EgressAnswerLost,
     EgressBadAnswer,
     EgressError,
-    EgressUnreachable,
     IntegrityError,
     OAuthRefused,
     UsageError,
@@ -54,9 +53,6 @@ class Renewal:
         """
         if (tokens := self._storing.unsaved(held)) is not None:  # spent already, and answered
             return await self._storing.saved(held, connector, tokens)
-        if self._clock.now() > lease.begin_until:  # held up since: somebody else may be about to take it
-            await let_go(self._store, held, lease)
-            return None
         error: Refusal
         for _ in range(1 if lease.lost else 2):  # after a lost answer there is nothing left to lose: once
             sent = self._clock.now()
@@ -68,11 +64,15 @@ class Renewal:
                 error = refusal
                 break
             else:
+                if answer is None:
+                    await let_go(self._store, held, lease)
+                    return None
                 self._circuits.answered(registration(held))
                 return await self._storing.saved(held, connector, _renewed(held.tokens, answer, sent))
         return await self._refused(held, connector, lease, error, useless=useless)
 
-    async def _ask(self, held: Held, connector: Connector, lease: Lease) -> Answer:
+    async def _ask(self, held: Held, connector: Connector, lease: Lease) -> Answer | None:
+        """Ask; None, and nothing was sent: held up since, so that somebody else may be about to take it."""
         if held.tokens.refresh is None:
             raise AssertionError("a lease is taken only for a set with a refresh token")
         try:
@@ -80,7 +80,7 @@ class Renewal:
         except (UsageError, IntegrityError):  # ours to mend, as if the provider had said so
             raise OAuthRefused("invalid_client", 0) from None
         if self._clock.now() > lease.begin_until:  # looked at last, just before the request
-            raise EgressUnreachable("this process was held up for too long to refresh within its lease")
+            return None
         return await self._endpoint.refresh(connector, client, held.tokens.refresh)
 
     async def _refused(

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import anyio
 import asyncpg
@@ -42,6 +43,7 @@ _SET_BACK = 1_000
 """Milliseconds: a clock that is this far behind itself was set, and not slow to answer."""
 _MOST = 10
 _SECONDS = 30
+_STATEMENTS, _NONE = 100, ("statement_cache_size", "0")
 
 
 class _Asked:
@@ -104,12 +106,14 @@ class PostgresStore:
 
         Raises StoreError: it cannot be reached or used, or is newer than this program.
         """
+        url, cached = _statements(url)
         with _told():
             pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
                 max_size=_MOST,
                 command_timeout=_SECONDS,
+                statement_cache_size=cached,
                 server_settings={"application_name": "valetkey"},
             )
         store = cls(pool)
@@ -189,6 +193,19 @@ class PostgresStore:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pool.release(connection)
+
+
+def _statements(url: str) -> tuple[str, int]:
+    """The URL without `statement_cache_size=0`, and how many prepared statements a connection keeps.
+
+    None, behind a pool that hands connections about: it would not find them again.
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query)
+    if _NONE not in query:
+        return url, _STATEMENTS
+    query.remove(_NONE)
+    return parts._replace(query=urlencode(query)).geturl(), 0
 
 
 async def _undone(connection: "Connection", begun: asyncpg.transaction.Transaction) -> None:
