@@ -75,7 +75,7 @@ def as_json() -> Iterator[Written]:
 def _set_up(form: Any) -> Iterator[Written]:
     root, found = logging.getLogger(), Written()
     before = (root.handlers, root.level)
-    set_up(LogsSettings(format=form), found.stream)
+    set_up(LogsSettings(format=form, level="info"), found.stream)
     yield found
     root.handlers, root.level = before[0], before[1]
 
