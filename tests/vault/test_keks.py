@@ -2,12 +2,13 @@
 
 import logging
 
+import anyio
 import pytest
 
 from tests.support.keys import root_key
 from tests.vault.conftest import BOTH_STORES, Shelf
 from valetkey.errors import IntegrityError, KeyFileError
-from valetkey.vault import Purpose
+from valetkey.vault import Purpose, keks
 from valetkey.vault.keks import ACTIVE
 
 
@@ -94,13 +95,13 @@ async def test_there_is_one_active_key_and_no_second(shelf: Shelf) -> None:
 
 @BOTH_STORES
 async def test_what_a_key_has_wrapped_is_counted_ahead_and_never_less_than_it_was(shelf: Shelf) -> None:
-    keks = shelf.vault.keys.keks
+    counting = shelf.vault.keys.keks
     before = await counted(shelf)
     async with shelf.store.transaction() as tx:
         active = await tx.one(ACTIVE)
         assert active is not None
         for count in (1, 1_000, 5_000, 24):
-            await keks.ready(tx, active["id"], count)
+            await counting.ready(tx, active["id"], count)
     assert before + 6_025 - 1_024 <= await counted(shelf) <= before + 6_025 + 1_024
 
 
@@ -124,3 +125,18 @@ async def test_keys_under_another_source_than_the_settings_name_say_how_they_are
     await shelf.change("UPDATE keks SET source = $1", kept)
     with pytest.raises(KeyFileError, match=f"are under `{kept}`, and .* says `file`; `valetkey keys move`"):
         await shelf.again(root_key(bytes([7] * 32)))
+
+
+async def test_a_process_that_only_waits_hears_of_rotations_within_seconds(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert keks._EVERY_SECONDS <= 5
+    monkeypatch.setattr(keks, "_EVERY_SECONDS", 0.01)
+    waiting = (await shelf.again()).keys
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(waiting.keks.follow, shelf.store)
+            _, new = await shelf.begin()
+            while waiting.active != new:  # noqa: ASYNC110 - it has no event to tell of
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
