@@ -20,7 +20,7 @@ from valetkey.model import Outcome
 
 pytestmark = pytest.mark.reliability
 
-PEOPLE = scaled(7, 100)
+PEOPLE = scaled(6, 100)
 NIGHTS = 42
 THE_END, STORM = SAMS_DAYS, 28
 """The night from which the three have no access, and the one in which Slack is away for an hour."""

@@ -34,6 +34,20 @@ async def test_what_is_not_urgent_is_one_summary_a_day_and_once_until_it_changes
     assert len(letters(here)) == 2, "nothing has changed"
 
 
+async def test_what_changes_from_hour_to_hour_is_one_line_of_the_next_summary(here: Here) -> None:
+    await here.ends(await here.connection(here.ana))
+    await here.minute()
+    for _ in range(6):
+        here.clock.advance(HOUR)
+        await here.ends(await here.connection(here.ben))
+        await here.minute()
+    here.clock.advance(18 * HOUR)
+    await here.minute()
+    _, told = letters(here)
+    assert told.count("connections:") == 1
+    assert "7 gmail" in told
+
+
 async def test_the_operator_learns_no_persons_name_or_address(here: Here) -> None:
     await here.ends(await here.connection(here.ana))
     await here.minute()

@@ -154,6 +154,21 @@ async def test_the_lifetime_can_be_chosen(visitor: Visitor, sandbox: Sandbox, tu
     assert (await visitor.get(PROFILE)).status_code == 401
 
 
+async def test_a_consent_can_have_an_end_which_its_tokens_are_told(
+    visitor: Visitor, sandbox: Sandbox, turning: FakeClock
+) -> None:
+    sandbox.google.change(consent_lasts=3600, lifetime=7200)
+    first = await visitor.connect(google(), "ana@example.com")
+    turning.advance(1800 * SECOND)
+    renewed = (await visitor.refresh(google(), first["refresh_token"])).json()
+    assert (first["refresh_token_expires_in"], renewed["refresh_token_expires_in"]) == (3600, 1800)
+    assert (await visitor.get(PROFILE)).status_code == 200
+    turning.advance(1800 * SECOND)
+    assert (await visitor.get(PROFILE)).status_code == 401
+    late = await visitor.refresh(google(), first["refresh_token"])
+    assert late.json()["error"] == "invalid_grant"
+
+
 def basic(client_id: str, secret: str) -> dict[str, str]:
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}

@@ -36,6 +36,16 @@ class Acting(httpx2.Auth):
         yield request
 
 
+class Pool(httpx2.AsyncBaseTransport):
+    """One pool of connections for all the clients: a server lets one address have only so many."""
+
+    def __init__(self, pool: httpx2.AsyncBaseTransport) -> None:
+        self._pool = pool
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._pool.handle_async_request(request)
+
+
 @dataclass(frozen=True, slots=True)
 class Attached:
     """The agent's client for one person, which stays attached from night to night."""
@@ -122,14 +132,14 @@ def _outcome(result: types.CallToolResult) -> str:
 async def on_duty(alone: Alone) -> AsyncIterator[NightAgent]:
     """The agent, attached for everybody who has given it a standing grant by now."""
     agent, error = NightAgent(alone), None
-    async with AsyncExitStack() as stack:
+    async with httpx2.AsyncHTTPTransport() as pool, AsyncExitStack() as stack:
         for name, grant in (await agent.standing()).items():
             acting = Acting()
             acting.token = await agent.token(grant)
-            http = await stack.enter_async_context(
-                httpx2.AsyncClient(auth=acting, timeout=30, trust_env=False)
+            http = httpx2.AsyncClient(auth=acting, timeout=30, trust_env=False, transport=Pool(pool))
+            transport = streamable_http_client(
+                f"{alone.url}/mcp", http_client=await stack.enter_async_context(http)
             )
-            transport = streamable_http_client(f"{alone.url}/mcp", http_client=http)
             agent.clients[name] = Attached(acting, await stack.enter_async_context(Client(transport)))
         try:
             yield agent

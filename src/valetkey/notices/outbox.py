@@ -90,9 +90,10 @@ class Outbox:
     async def keep(self, tx: Transaction, kind: str, abouts: Sequence[str]) -> None:
         """Forget, of one of the operator's kinds, all but some: what comes back is told anew.
 
-        Not on the day it was told: what comes and goes does not fill a mailbox.
+        Not on the day it was told: what comes and goes does not fill a mailbox. What waits to be told, and is
+        told in other words by now, is not told twice.
         """
-        for row in await tx.all(_OF_KIND, kind, self._clock.now() - DAY):
+        for row in await tx.all(_OF_KIND, kind, self._clock.now() - DAY, int(bool(abouts))):
             if row["about"] not in abouts:
                 await tx.run("DELETE FROM notices WHERE id = $1", row["id"])
 
@@ -167,7 +168,9 @@ def _notice(row: Row) -> Notice:
 _ADD = """
 INSERT INTO notices (id, kind, about, issuer, subject, facts, urgent, state, created, tries, again)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', $8, 0, $9) ON CONFLICT DO NOTHING"""
-_OF_KIND = "SELECT id, about FROM notices WHERE kind = $1 AND issuer IS NULL AND created <= $2"
+_OF_KIND = """
+SELECT id, about FROM notices WHERE kind = $1 AND issuer IS NULL
+  AND (created <= $2 OR ($3 = 1 AND state = 'waiting' AND tries = 0))"""
 _DUE = """
 SELECT id, kind, about, issuer, subject, facts, letter, created, tries FROM notices
 WHERE state = 'waiting' AND again <= $1
