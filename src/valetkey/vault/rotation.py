@@ -106,23 +106,22 @@ class Rotation:
 
     async def _take_over(self, rows: Sequence[Row]) -> int:
         """Wrap these records' data keys anew. One that was written meanwhile is left as it is by then."""
-        moved = 0
         async with self._store.transaction() as tx:
             active = await tx.one(ACTIVE)
             await self._keys.keks.ready(tx, active["id"] if active else "", len(rows))
-            for row in rows:
-                moved += await self._take(tx, row)
-        return moved
+            taken = [values for row in rows if (values := self._rewrapped(row))]
+            await tx.many(_TAKE_OVER, taken)
+        return len(taken)
 
-    async def _take(self, tx: Transaction, row: Row) -> int:
+    def _rewrapped(self, row: Row) -> tuple[str, bytes, str, str, str, int] | None:
         purpose, key, kek, version = row["purpose"], row["id"], row["kek"], row["version"]
         place = Place(purpose, self._keys.store_id, key, version, str(row["bound"]))
         try:
             sealed = self._keys.keks.rewrapped(place, Sealed(kek, row["dek"], b""))
         except IntegrityError:
             self.damaged[purpose, key] = kek
-            return 0
-        return await tx.run(_TAKE_OVER, sealed.kek, sealed.dek, purpose, key, kek, version)
+            return None
+        return sealed.kek, sealed.dek, purpose, key, kek, version
 
     async def finish(self, tx: Transaction) -> list[str]:
         """Note when the last record that opens left a key; returns the keys of which that is so now.
