@@ -26,7 +26,7 @@ SAMS_DAYS = 20
 """For so long Sam has given Google his word; whatever anybody does, it ends then."""
 
 OPERATOR = "ops@example.com"
-AT_NIGHT, BY_DAY = (3, 4), (9, 15, 21)
+AT_NIGHT, BY_DAY = (3, 4, 5), (15, 21)
 """The hours in which the agent works, and those in which only what happens by itself does."""
 
 _SETTINGS = f"""
