@@ -37,3 +37,17 @@ async def test_killed_servers_lose_what_the_provider_had_answered_and_no_more(
             assert await here.lost() <= KILLS
             assert here.ended["ok"] > PEOPLE * KILLS, "the agents did call meanwhile"
             assert await here.audited()
+
+
+@pytest.mark.parametrize("ahead", [3_600, -3_600])
+async def test_a_machine_whose_clock_is_wrong_by_an_hour_does_no_harm(tmp_path: Path, ahead: int) -> None:
+    async with database() as url, street(tmp_path / "home", 3, 1, more=f'store = "{url}"') as here:
+        await here.fleet.start(ahead=ahead)
+        async with here.calling():
+            for _ in range(scaled(1, 30)):
+                await here.until_each_was_used()
+        for port in list(here.fleet.ports):
+            assert await here.fleet.end(port, signal.SIGTERM) == 0
+        assert await here.wrong() == []
+        assert set(here.ended) == {"ok"}
+        assert await here.audited()

@@ -62,12 +62,12 @@ class Fleet:
     servers: dict[int, Victim] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
 
-    async def start(self, count: int = 1) -> None:
-        """Start so many servers, and wait until they listen."""
-        log = log_of(self.home)
+    async def start(self, count: int = 1, **more: Json) -> None:
+        """Start so many servers, and wait until they listen. `more` arguments are these servers' own."""
+        log, arguments = log_of(self.home), {**self.arguments, **more}
         started = [
             await self.stack.enter_async_context(
-                victim("tests.support.victims:serving", log=log, home=str(self.home), **self.arguments)
+                victim("tests.support.victims:serving", log=log, home=str(self.home), **arguments)
             )
             for _ in range(count)
         ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+from tests.support.desk import until
 from tests.support.linked import Linked, moved_in
 from tests.support.shared_clock import SharedClock
 from tests.support.town import NOTES, register, settings_for
@@ -101,6 +102,14 @@ class Household:
                     b"GET /_sandbox/people HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n"
                 )
                 assert [piece async for piece in stream]
+
+    async def none_is_behind(self) -> None:
+        """Wait until we have everything that the provider has answered."""
+
+        async def none() -> bool:
+            return not any([await person.behind() for person in self.people])
+
+        await until(none, 60)
 
     async def sound(self) -> None:
         """No half state: every token set opens, every connection is in a state that its row explains."""

@@ -6,7 +6,7 @@ It knows connections, transactions and errors; the tables are in `migrations/`, 
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -110,10 +110,11 @@ class PostgresStore:
         with _told():
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,  # the pool itself would keep dialling while the database is away
                 max_size=_MOST,
                 command_timeout=_SECONDS,
                 statement_cache_size=cached,
+                reset=_nothing,
                 server_settings={"application_name": "valetkey"},
             )
         store = cls(pool)
@@ -191,8 +192,15 @@ class PostgresStore:
         try:
             yield connection
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._pool.release(connection)
+            with (
+                anyio.CancelScope(shield=True),
+                suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError),
+            ):
+                await self._pool.release(connection)  # one that fails now is hung up, and what it did is done
+
+
+async def _nothing(_connection: object) -> None:
+    """All that is set on a connection is its transaction's own: to reset it would be one more trip."""
 
 
 def _statements(url: str) -> tuple[str, int]:
@@ -212,10 +220,11 @@ async def _undone(connection: "Connection", begun: asyncpg.transaction.Transacti
     """Roll back; a connection on which that cannot be said is hung up, and the pool makes another."""
     try:
         with _told():
-            if not connection.is_closed() and connection.is_in_transaction():
+            if not connection.is_closed():
                 await begun.rollback()
     except StoreError:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # it was lost, and the pool has taken it back
+            connection.terminate()
 
 
 @contextmanager
