@@ -76,22 +76,26 @@ class Linked:
         return parse_qs(urlsplit(back).query)["code"][0]
 
     async def redeemed(self, name: str, code: str) -> Connection:
-        """Redeem a code, confirm the connection and grant everything, as the pages do."""
-        made = await self.confirmed(name, code)
+        """Redeem a code, confirm the connection and grant everything, in the transactions of the pages."""
+        new = await self._arrived(name, code)
         every = frozenset(tool.name for tool in self.connector(name).tools.values())
         who, actor, given = self.caller.principal, self.caller.actor.client, Given(every, frozenset(), None)
         async with self.house.ground.store.transaction() as tx:
+            made = await self.house.connections.connecting.settle(tx, new, None)
             await self.house.grants.give(tx, who, actor, [made.id], given)
         return made
 
     async def confirmed(self, name: str, code: str) -> Connection:
         """Redeem a code and confirm the connection, which no agent may use yet."""
+        new = await self._arrived(name, code)
+        async with self.house.ground.store.transaction() as tx:
+            return await self.house.connections.connecting.settle(tx, new, None)
+
+    async def _arrived(self, name: str, code: str) -> Connection:
         connector, (scopes, redirect_uri) = self.connector(name), self._asked(name)
         trip = Trip("req_test", f"my-{connector.provider}", code, _VERIFIER, {})
         connecting = self.house.connections.connecting
-        new = await connecting.arrive(trip, self.caller.principal, connector, scopes, redirect_uri)
-        async with self.house.ground.store.transaction() as tx:
-            return await connecting.settle(tx, new, None)
+        return await connecting.arrive(trip, self.caller.principal, connector, scopes, redirect_uri)
 
     def _asked(self, name: str) -> tuple[frozenset[str], str]:
         """What is asked for, all that there is, and where the answer goes."""
