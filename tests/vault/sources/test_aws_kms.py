@@ -24,6 +24,7 @@ from valetkey.vault.sources.aws_kms import AwsKms
 from valetkey.vault.sources.passphrase import Nobody
 
 KEK, PLACE, REGION = bytes(range(32)), place_of("sto_1", "kek_1"), "eu-central-1"
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def test_another_key_of_the_same_account_does_not_open_it(kms: Kms) -> None:
 
 def test_a_key_that_is_not_there_and_a_server_that_is_not_are_said(kms: Kms) -> None:
     with pytest.raises(KeyFileError, match=r"cannot be asked \(NotFoundException\); nothing was changed"):
-        kms.source(f"{kms.key[:-1]}0").wrap(KEK, PLACE)
+        kms.source(f"{kms.key.rpartition('/')[0]}/{NOBODYS}").wrap(KEK, PLACE)
     with pytest.raises(KeyFileError, match="EndpointConnectionError"):
         kms.source(url="http://127.0.0.1:1").wrap(KEK, PLACE)
 
