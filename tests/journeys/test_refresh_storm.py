@@ -1,23 +1,20 @@
 """A hundred calls at once on one expired token, from four processes; and a process that is killed."""
 
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.laws.source import ROOT
 from tests.support.clock import FakeClock
 from tests.support.linked import ANA, Linked, linked
+from tests.support.victim import Victim, victim
 from valetkey.audit.verify import verify
-from valetkey.model import SECOND, Json, SystemClock
+from valetkey.model import SECOND, SystemClock
 from valetkey.sandbox import Sandbox, running
 
 pytestmark = pytest.mark.reliability
@@ -25,42 +22,20 @@ pytestmark = pytest.mark.reliability
 PROCESSES, CALLS = 4, 25
 
 
-class Storm:
-    """One process that calls when it is told to."""
-
-    def __init__(self, process: Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.process, self._in = process, process.stdin
-        self._out = BufferedByteReceiveStream(process.stdout)
-
-    async def said(self) -> Json:
-        return json.loads(await self._out.receive_until(b"\n", 10_000))
-
-    async def begin(self, calls: int) -> None:
-        await self._in.send(f"{calls}\n".encode())
-
-
 @asynccontextmanager
-async def storms(home: Path, base_url: str, count: int) -> AsyncIterator[list[Storm]]:
-    command = [sys.executable, "-m", "tests.support.storm", str(home), base_url]
+async def storms(home: Path, base_url: str, count: int) -> AsyncIterator[list[Victim]]:
+    """Processes that call when they are told to."""
     async with AsyncExitStack() as stack:
-        processes = [
-            await stack.enter_async_context(await anyio.open_process(command, cwd=ROOT, stderr=None))
-            for _ in range(count)
-        ]
-        found = [Storm(process) for process in processes]
+        process = partial(victim, "tests.support.storm:storming", home=str(home), base_url=base_url)
+        found = [await stack.enter_async_context(process()) for _ in range(count)]
         for storm in found:
             assert await storm.said() == "ready"
         yield found
-        for process in processes:
-            if process.returncode is None:
-                process.terminate()
 
 
-async def all_at_once(found: list[Storm]) -> Counter[str]:
+async def all_at_once(found: list[Victim]) -> Counter[str]:
     for storm in found:
-        await storm.begin(CALLS)
+        await storm.tell(CALLS)
     ended: Counter[str] = Counter()
     for storm in found:
         ended.update(await storm.said())
@@ -100,10 +75,10 @@ async def test_a_process_killed_while_it_refreshes_leaves_a_lease_that_ends(tmp_
         async with an_expired_token(tmp_path) as here:
             held = here.sandbox.strict.faults.set("token", "hold", 1)
             async with storms(tmp_path, here.sandbox.base_url, 1) as (storm,):
-                await storm.begin(1)
+                await storm.tell(1)
                 await held.arrived.wait()
-                storm.process.kill()
-                await storm.process.wait()
+                storm.kill()
+                await storm.gone()
             here.clock.set_to(time.time_ns() // 1_000_000 + 31 * SECOND)
             assert await here.call()
             assert here.refreshes("notes") == {"ok": 1}
