@@ -15,6 +15,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from tests.support.agents import exchanged, given, named
+from tests.support.stores import STORES, setting
 from tests.support.town import OPERATOR, Town, town
 from valetkey.model import Actor, AuditEvent
 from valetkey.people import Person
@@ -29,9 +30,12 @@ HELLO: dict[str, Any] = {
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
-@pytest.fixture(scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with town(tmp_path_factory.mktemp("home"), hold=60) as opened:
+@pytest.fixture(scope="module", params=STORES)
+async def here(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Town]:
+    home = tmp_path_factory.mktemp("home")
+    async with setting(request.param) as store, town(home, more=store, hold=60) as opened:
         yield opened
 
 

@@ -2,19 +2,29 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
+from mcp.client.client import Client
 
+from tests.support.stores import STORES, setting
 from tests.support.town import Town, town
 from tests.support.wire import text
+from valetkey.grants import Given
 from valetkey.people import Person
 
 UNREAD = {"limit": 1}
 
 
-@pytest.fixture(scope="module")
-async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Town, Town]]:
+@pytest.fixture(scope="module", params=STORES)
+async def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Town, Town]]:
     home = tmp_path_factory.mktemp("home")
-    async with town(home, hold=5) as here, here.another() as there:
+    async with (
+        setting(request.param) as store,
+        town(home, more=store, hold=5) as here,
+        here.another() as there,
+    ):
         yield here, there
 
 
@@ -77,3 +87,30 @@ async def test_a_session_ended_here_is_refused_there(both: tuple[Town, Town], an
                 if session.principal == ana.principal:
                     await here.house.sessions.end(tx, session.id)
         assert (await agent.post(listing, agent.headers("tools/list"))).status_code == 401
+
+
+async def test_a_grant_given_in_one_process_changes_the_list_that_another_shows(
+    both: tuple[Town, Town], ana: Person
+) -> None:
+    here, there = both
+    heard = anyio.Event()
+    async with here.client(await here.token(ana)) as agent, anyio.create_task_group() as tasks:
+        listening = anyio.Event()
+        tasks.start_soon(_hear, agent, listening, heard)
+        await listening.wait()
+        async with there.house.ground.store.transaction() as tx:
+            named = await there.house.agents.named(tx, "triage")
+            terms = Given(frozenset({"gmail.list_unread"}), frozenset({"gmail.send_message"}), None)
+            await there.house.grants.give(tx, ana.principal, named.id, ["con_none"], terms)
+        with anyio.fail_after(10):
+            await heard.wait()
+        listed = {tool.name for tool in (await agent.list_tools(cache_mode="bypass")).tools}
+    assert "gmail.send_message" not in listed
+
+
+async def _hear(agent: Client, listening: anyio.Event, heard: anyio.Event) -> None:
+    async with agent.listen(tools_list_changed=True) as changes:
+        listening.set()
+        async for _ in changes:
+            heard.set()
+            return
