@@ -183,6 +183,7 @@ async def test_whoever_asks_learns_of_a_stop_before_anybody_is_turned_away(tmp_p
                 assert await _status(http, f"{url}/readyz") == 503
                 assert await _status(http, f"{url}/signin") == 200, "it serves on for as long as it drains"
             tasks.cancel_scope.cancel()
+        assert listener.fileno() == -1, "a server that is cancelled lets go of its listeners"
 
 
 async def _serve_until(house: House, listener: socket.socket, stop: anyio.Event) -> None:

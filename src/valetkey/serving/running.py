@@ -163,7 +163,14 @@ async def _remember_url(house: House) -> None:
 
 
 class _InBlock(Server):
-    """uvicorn's server, which leaves the signals to the program it runs in."""
+    """uvicorn's server, which leaves signals to its program, and lets go of listeners when cancelled."""
+
+    async def main_loop(self) -> None:
+        try:
+            await super().main_loop()
+        finally:  # a loop that went on to watch a closed socket would be deaf to the next with its number
+            for server in self.servers:
+                server.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
