@@ -201,7 +201,8 @@ async def test_wait_ends_with_the_answer_and_after_its_time(here: Town, ana: Per
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
-            await anyio.wait_all_tasks_blocked()
+            while request.id not in here.house.requests._settled:  # until it waits
+                await anyio.lowlevel.checkpoint()
             await here.house.answers.decline(request)
     assert answered == ["declined"]
 

@@ -41,7 +41,7 @@ async def test_a_call_waiting_in_one_process_goes_on_when_its_person_answers_in_
     async with there.client(await there.token(ana), yes) as agent:
         mail = await agent.call_tool("gmail.list_unread", UNREAD)
     assert not mail.is_error
-    assert await here.outcomes(ana) == ["ok"]
+    assert await there.outcomes(ana) == ["ok"]
 
 
 async def test_a_leg_may_land_in_another_process(both: tuple[Town, Town], ana: Person) -> None:
