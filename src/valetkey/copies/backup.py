@@ -11,30 +11,39 @@ import anyio
 from valetkey.copies.checking import Check, checked
 from valetkey.copies.copying import copied, finished
 from valetkey.copies.opening import Copy, Progress, copy_at
+from valetkey.errors import StoreError
 from valetkey.generation import State
 from valetkey.model import AuditEvent, Json
-from valetkey.store.files import copy_as_of_now, fold, new_file, remove
+from valetkey.store.drafts import draft_of, kept, refuse_taken
+from valetkey.store.files import copy_as_of_now, fold
 from valetkey.store.sqlite import SqliteStore
 
 
 async def back_up(copy: Copy, file: Path, progress: Progress, facts: dict[str, Json]) -> Check:
-    """Back a store up into a new file while it is in use; nothing is left of one that did not succeed.
+    """Back a store up into a new file while it is in use. Killed anywhere, there is the whole file or none.
 
     What is damaged in the store is damaged in the backup, and said; the file stays. Raises UsageError where
     the file is there already, StoreError.
     """
-    new_file(file)
-    try:
-        await _written(copy, file, progress)
-        check = await _asleep_and_checked(copy, file, progress)
-        await anyio.to_thread.run_sync(fold, file)
-    except BaseException:
-        remove(file)
-        raise
-    async with copy.store.transaction() as tx:
-        more = {"head": check.head, "whole": check.whole}
-        await copy.append(tx, AuditEvent("store.backed_up", "operator", None, None, {**facts, **more}))
+    refuse_taken(file)
+    with draft_of(file) as draft:
+        await _written(copy, draft, progress)
+        check = await _asleep_and_checked(copy, draft, progress)
+        await anyio.to_thread.run_sync(fold, draft)
+        kept(draft, file)
+    await _noted(copy, file, check, facts)
     return check
+
+
+async def _noted(copy: Copy, file: Path, check: Check, facts: dict[str, Json]) -> None:
+    more = {"head": check.head, "whole": check.whole}
+    try:
+        async with copy.store.transaction() as tx:
+            await copy.append(tx, AuditEvent("store.backed_up", "operator", None, None, {**facts, **more}))
+    except StoreError as error:
+        raise StoreError(
+            f"{file} is written and checked, and the audit takes no note of it: {error}"
+        ) from None
 
 
 async def _written(copy: Copy, file: Path, progress: Progress) -> None:

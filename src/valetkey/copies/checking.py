@@ -65,6 +65,8 @@ class Check:
 async def checked(copy: Copy, progress: Progress) -> Check:
     """Open everything once. Raises StoreError where the copy cannot be read."""
     check = Check()
+    if damage := await copy.store.damage():
+        check.problems.append(f"it is damaged: {damage}")
     await _sealed(copy, check, progress)
     for table in BOUND:
         await _bound(copy, table, check)

@@ -58,19 +58,32 @@ async def finished(tx: Transaction) -> None:
     await tx.run("DELETE FROM meta WHERE key = $1", COPYING)
 
 
+def restoring(made: str) -> str:
+    """The name of a copy that is another one each time: it begins anew over what the last one left."""
+    return f"{_RESTORING}{made}"
+
+
+async def begun_before(target: Reads, move: str) -> Done | None:
+    """How far this very copy has come. Raises UsageError where the target holds something else."""
+    row = await target.one(_DONE, COPYING)
+    done = Done(**json.loads(row["value"])) if row else None
+    if done is None and await target.one("SELECT 1 FROM keks LIMIT 1"):
+        raise UsageError("the target holds a store already; make a new, empty database for this one")
+    if done is None or done.move == move:
+        return done
+    if done.move.startswith(_RESTORING) and move.startswith(_RESTORING):
+        return None
+    raise UsageError("the target holds the beginning of another copy; make a new, empty database")
+
+
 async def _begun(target: Store, move: str, all_tables: list[Copied]) -> Done:
     async with target.transaction() as tx:
-        row = await tx.one("SELECT value FROM meta WHERE key = $1", COPYING)
-        if row is None and await tx.one("SELECT 1 FROM keks LIMIT 1"):
-            raise UsageError("the target holds a store already; make a new, empty database for this one")
-        done = Done(**json.loads(row["value"])) if row else Done(move)
-        if done.move != move:
-            raise UsageError("the target holds the beginning of another copy; make a new, empty database")
-        if row is None:
-            for table in reversed(all_tables):  # a schema can come with rows of its own
-                await tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - a name of ours
-            await _kept(tx, done)
-    return done
+        if done := await begun_before(tx, move):
+            return done
+        for table in reversed(all_tables):  # a schema can come with rows of its own
+            await tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - a name of ours
+        await _write(tx, Done(move))
+    return Done(move)
 
 
 async def _table(source: Reads, target: Store, table: Copied, done: Done) -> None:
@@ -87,6 +100,14 @@ async def _table(source: Reads, target: Store, table: Copied, done: Done) -> Non
 
 
 async def _kept(tx: Transaction, done: Done) -> None:
+    """Raises UsageError where another copy was begun in this one's place."""
+    row = await tx.one(_DONE, COPYING)
+    if row is None or json.loads(row["value"])["move"] != done.move:
+        raise UsageError("another copy into the target was begun meanwhile; this one was given up")
+    await _write(tx, done)
+
+
+async def _write(tx: Transaction, done: Done) -> None:
     await tx.run(_META, COPYING, json.dumps(done.as_json()))
 
 
@@ -103,4 +124,6 @@ async def _compared(source: Reads, target: Reads, all_tables: list[Copied], prog
         progress("comparing", number, len(all_tables))
 
 
+_RESTORING = "restoring "
+_DONE = "SELECT value FROM meta WHERE key = $1"
 _META = "INSERT INTO meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value"

@@ -3,21 +3,18 @@
 What the backup does not know was withdrawn since (`ending`) does not come back with it.
 """
 
-import os
 import shutil
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 
-from valetkey.assemble.ground import open_store
+from valetkey.assemble.ground import open_store, refuse_half_copied
 from valetkey.audit.checkpoint import contradiction
 from valetkey.audit.head import Head
 from valetkey.copies.checking import Check, checked
-from valetkey.copies.copying import copied, finished
+from valetkey.copies.copying import begun_before, copied, finished, restoring
 from valetkey.copies.ending import Ended, taken_back
 from valetkey.copies.heads import furthest, head_at, head_beside
 from valetkey.copies.opening import Copy, Progress, copy_at
@@ -25,11 +22,10 @@ from valetkey.errors import IntegrityError, UsageError
 from valetkey.generation import Generation, State
 from valetkey.model import Json
 from valetkey.settings import Settings
-from valetkey.store.files import BESIDE, fold, refuse_others, remove, to_disk
+from valetkey.store.drafts import draft_of
+from valetkey.store.files import fold, moved_aside, put_in_place, refuse_others, to_disk
 from valetkey.store.in_use import alone
 from valetkey.vault.sources.passphrase import Passphrases
-
-_DRAFT = ".restoring-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +68,26 @@ async def restored(
     """
     refuse_others(file)
     with alone(settings.home) if settings.store is None else nullcontext():
-        _refuse_to_overwrite(settings, wish)
-        async with _draft(settings, file, progress) as draft:
-            aside = _free(settings.store_file) if _is_replaced(settings) else None
+        await _refuse_to_overwrite(settings, wish)
+        with draft_of(settings.store_file) as draft:
+            progress("copying", 0, 1)
+            await anyio.to_thread.run_sync(_copy, file, draft)
+            free = _free(settings.store_file)
+            aside = free if _is_replaced(settings) else None
             check, ended, old = await _made(settings, draft, aside, wish, progress, passphrases)
-            await _put_in_place(settings, draft, aside, progress)
+            await _put_in_place(settings, draft, free, progress)
     return Restored(check, ended, old, aside)
 
 
-def _refuse_to_overwrite(settings: Settings, wish: Wish) -> None:
-    there = settings.store is None and settings.store_file.exists()
-    if there and not wish.replace:
+async def _refuse_to_overwrite(settings: Settings, wish: Wish) -> None:
+    if settings.store is not None:
+        target = await open_store(settings.store)
+        try:
+            await begun_before(target, restoring(""))
+        finally:
+            await target.aclose()
+    elif settings.store_file.exists() and not wish.replace:
         raise UsageError(f"{settings.store_file} is there already; --replace keeps it aside")
-
-
-@asynccontextmanager
-async def _draft(settings: Settings, file: Path, progress: Progress) -> AsyncIterator[Path]:
-    """A copy of the backup in the home, 0600; what is left of one goes, also one that was killed before."""
-    for left in settings.home.glob(f"{_DRAFT}*"):
-        left.unlink(missing_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=_DRAFT, dir=settings.home)
-    os.close(descriptor)
-    draft = Path(name)
-    try:
-        progress("copying", 0, 1)
-        await anyio.to_thread.run_sync(_copy, file, draft)
-        yield draft
-    finally:
-        remove(draft)
 
 
 def _copy(file: Path, draft: Path) -> None:
@@ -121,6 +109,7 @@ async def _made(
 ) -> tuple[Check, Ended, Head | None]:
     """Check the copy, and make of it what may stand in the store's place."""
     async with copy_at(settings, draft, passphrases=passphrases) as copy:
+        await refuse_half_copied(copy.store)
         check = await checked(copy, progress)
         if check.problems and not wish.accept_damage:
             first = check.problems[0]
@@ -159,17 +148,16 @@ def _dormant(copy: Copy, before: Generation | None, aside: Path | None) -> Gener
     return replace(asleep, number=before.number, other=str(aside) if aside and was == home else was)
 
 
-async def _put_in_place(settings: Settings, draft: Path, aside: Path | None, progress: Progress) -> None:
+async def _put_in_place(settings: Settings, draft: Path, aside: Path, progress: Progress) -> None:
     if settings.store is None:
         return await anyio.to_thread.run_sync(_swapped, settings.store_file, draft, aside)
     source, target = await open_store(draft), await open_store(settings.store)
     try:
-        move = await source.one("SELECT id FROM copies")
-        await copied(source, target, source, move["id"] if move else "", progress)
+        (now,) = await source.all("SELECT * FROM copies")
+        await copied(source, target, source, restoring(now["id"]), progress)
         async with target.transaction() as tx:
-            for row in await source.all("SELECT * FROM copies"):
-                marks = ", ".join(f"${n}" for n in range(1, len(tuple(row)) + 1))
-                await tx.run(f"INSERT INTO copies VALUES ({marks})", *tuple(row))  # noqa: S608 - placeholders
+            marks = ", ".join(f"${n}" for n in range(1, len(tuple(now)) + 1))
+            await tx.run(f"INSERT INTO copies VALUES ({marks})", *tuple(now))  # noqa: S608 - placeholders
             await finished(tx)
     finally:
         await source.aclose()
@@ -177,16 +165,10 @@ async def _put_in_place(settings: Settings, draft: Path, aside: Path | None, pro
     return None
 
 
-def _swapped(store: Path, draft: Path, aside: Path | None) -> None:
+def _swapped(store: Path, draft: Path, aside: Path) -> None:
     """Put the draft in the store's place in one step; what was there stays under another name."""
-    if aside is not None:
-        for more in BESIDE:  # of a store that was not closed: a log beside the new one would be taken for its
-            left = store.with_name(store.name + more)
-            if left.exists():
-                left.replace(aside.with_name(aside.name + more))
-        os.link(store, aside)
-    draft.replace(store)
-    to_disk(store)
+    moved_aside(store, aside)
+    put_in_place(draft, store)
 
 
 def _free(store: Path) -> Path:
