@@ -1,4 +1,8 @@
-"""The connector that both sides publish: a read of six kilobytes, and any number of tools like it."""
+"""The connector that both sides publish: reads of six kilobytes, any number of them, and one write.
+
+Its API is one origin and its provider's token endpoint another: the API is as quick as can be, and the
+provider, where there is one, is the sandbox's strict one.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -6,7 +10,8 @@ from tempfile import TemporaryDirectory
 from valetkey.manifest import Catalog, Connector
 
 ORIGIN, PATH = "https://bench.example", "/items"
-TOOL = "bench.tool_0"
+PROVIDER = "https://strict.example"
+READ, WRITE = "bench.tool_0", "bench.write"
 
 _HEAD = f"""\
 manifest = 1
@@ -18,15 +23,33 @@ base_url = "{ORIGIN}"
 
 [auth]
 type          = "oauth2"
-authorize_url = "{ORIGIN}/authorize"
-token_url     = "{ORIGIN}/token"
+authorize_url = "{PROVIDER}/strict/authorize"
+token_url     = "{PROVIDER}/strict/token"
+client_auth   = "basic"
+
+[auth.refresh]
+rotates = true
+reuse   = "strict"
+
+[tools.write]
+description = "Add an item to those of the connected account."
+effect      = "write"
+scopes      = ["items"]
+labels      = []
+sensitive   = ["title"]
+preview     = "Add an item: {{title}}"
+request     = "POST {PATH}"
+json        = {{ title = "{{title}}" }}
+result      = "{{items: items[].{{id: id, title: title, from: from, unread: unread}}}}"
+args        = {{ title = {{ type = "string", maxLength = 200, description = "What it says." }} }}
+output      = {{ type = "object", required = ["items"], properties = {{ items = {{ type = "array" }} }} }}
 """
 _TOOL = '''
 [tools.tool_{n}]
 description = """
 List the newest items of the connected account, newest first, with who sent them and what was read."""
 effect      = "read"
-scopes      = ["read"]
+scopes      = ["items"]
 labels      = ["private", "untrusted"]
 sensitive   = []
 request     = "GET {path}"
@@ -54,10 +77,10 @@ unread = {{ type = "boolean" }}
 
 
 def write(folder: Path, count: int) -> None:
-    """Write a manifest with `count` tools into a folder of manifests."""
+    """Write a manifest with `count` tools, the write among them, into a folder of manifests."""
     (folder / "bench").mkdir(parents=True, exist_ok=True)
-    tools = "".join(_TOOL.format(n=n, path=PATH) for n in range(count))
-    (folder / "bench" / "manifest.toml").write_text(_HEAD + tools)
+    reads = "".join(_TOOL.format(n=n, path=PATH) for n in range(count - 1))
+    (folder / "bench" / "manifest.toml").write_text(_HEAD + reads)
 
 
 def connector(count: int) -> Connector:

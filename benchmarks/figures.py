@@ -1,16 +1,15 @@
 """From rounds to ratios, and the ratios as a table and as a page of the reference."""
 
+import operator
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import nan
 from statistics import median
 
 import psutil
 from rich.table import Table
-
-AT_ONCE = (1, 16, 64)
-LIST_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,8 @@ class Figures:
 
 Pair = tuple[Figures, Figures]
 
+_COMPARED = {"≤": operator.le, "≥": operator.ge, "=": operator.eq}
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -38,8 +39,14 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """The figure over what it is held against."""
-        return self.figure / self.base
+        """The figure over what it is held against; no number where that was too short to be measured."""
+        return self.figure / self.base if self.base else nan
+
+    @property
+    def held(self) -> str:
+        """Whether the ratio is as wanted: yes, no, or nothing where nothing is."""
+        sign, _, bound = self.target.partition(" ")
+        return ("yes" if _COMPARED[sign](self.ratio, float(bound)) else "no") if sign else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +65,14 @@ def merged(rounds: Sequence[Figures]) -> Figures:
     return Figures(*(median(getattr(one, name) for one in rounds) for name in ("p50", "p99", "rate", "cpu")))
 
 
-def lines(calls: dict[int, Pair], listing: Pair, listed: int) -> Iterator[Line]:
-    """What is shown, in order."""
-    for at_once, (floor, ours) in calls.items():
-        where = f"c={at_once}"
-        yield Line(f"p50 of a call, {where}", "ms", floor.p50, ours.p50, "≤ 1.2" if at_once == 1 else "")
-        wanted = {16: "≥ 1.2", 64: "≥ 1.4"}.get(at_once, "")
-        yield Line(f"calls a second, {where}", "", floor.rate, ours.rate, wanted)
-        yield Line(f"p99 of a call, {where}", "ms", floor.p99, ours.p99, "≤ 1.0" if at_once == 16 else "")
-        cpu = "≤ 1.0" if at_once == 64 else ""
-        yield Line(f"processor per call, {where}", "µs", floor.cpu, ours.cpu, cpu)
-    floor, ours = listing
-    yield Line(f"p50 of listing {listed} tools", "ms", floor.p50, ours.p50, "")
-    yield Line(f"processor per listing of {listed} tools", "µs", floor.cpu, ours.cpu, "")
-
-
 def table(section: Section) -> Table:
     """For a terminal."""
     shown = Table(title=section.title)
-    for name in ("", section.base, section.figure, "ratio", "wanted"):
+    for name in ("", section.base, section.figure, "ratio", "wanted", "held"):
         shown.add_column(name, justify="left" if not name else "right")
     for line in section.lines:
         ratio = f"[bold]{line.ratio:.2f}[/bold]"
-        shown.add_row(f"{line.what} {line.unit}", *_numbers(line), ratio, line.target)
+        shown.add_row(f"{line.what} {line.unit}", *_numbers(line), ratio, line.target, line.held)
     return shown
 
 
@@ -91,9 +83,13 @@ def page(sections: Sequence[Section]) -> str:
 
 
 def _part(section: Section) -> str:
-    rows = "\n".join(f"| {line.what} | {line.ratio:.2f} | {line.target} |" for line in section.lines)
-    head = f"| | {section.figure} / {section.base} | wanted |\n| --- | ---: | ---: |"
+    rows = "\n".join(map(_row, section.lines))
+    head = f"| | {section.figure} / {section.base} | wanted | held |\n| --- | ---: | ---: | :---: |"
     return f"## {section.title}\n\n{section.text}\n\n{head}\n{rows}\n"
+
+
+def _row(line: Line) -> str:
+    return f"| {line.what} | {line.ratio:.2f} | {line.target} | {line.held} |"
 
 
 def _numbers(line: Line) -> tuple[str, str]:
@@ -117,17 +113,3 @@ Whatever is compared ran in turns on the same machine. **Read the ratios**: abso
 machine.
 
 {parts}"""
-
-BESIDE_THE_FLOOR = """\
-Both sides ran in processes of their own on the same core; the load and the API at the far end shared the
-other.
-
-- *The floor* is the MCP SDK's low-level server on 2026-07-28, answering in JSON, which makes one bare GET
-  of six kilobytes with httpx2 and hands it on as text and as structured content. It knows no people, no
-  tokens and no audit.
-- *Ours* is the whole house: the agent's token verified and its session read, the operator's switch, the
-  connection, the grant, the vault opened, the request filled, sent and answered, the reply checked and
-  shaped, the call recorded in the audit's chain before it was sent and closed after.
-
-`c` is how many calls are under way at once. A p50, a p99 or processor time is better when its ratio is small,
-calls a second when it is large."""

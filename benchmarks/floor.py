@@ -33,9 +33,9 @@ def _tools(count: int) -> dict[str, types.Tool]:
     }
 
 
-async def main(port: int, upstream: str, count: int) -> None:
-    """Serve `count` tools until the process is ended; each of them gets the one thing there is."""
-    tools = _tools(count)
+async def main(port: int, upstream: str, count: str) -> None:
+    """Serve `count` tools until the process is ended; each of them asks for the one thing there is."""
+    tools = _tools(int(count))
     http = httpx2.AsyncClient(trust_env=False, limits=httpx2.Limits(max_connections=128))
 
     async def call_tool(_: Context, __: types.CallToolRequestParams) -> types.CallToolResult:

@@ -1,6 +1,5 @@
 """Starting the sides, each in a process of its own, and pinning them where there are cores to pin to."""
 
-import asyncio
 import os
 import random
 import socket
@@ -14,25 +13,28 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.load import Load, run
+from benchmarks.load import Load
 from benchmarks.ours import TOKEN_FILE
 
 _PATIENCE = 60
-_SERVER_CORE, _OTHER_CORE = 0, 1
+SERVER_CORE, OTHER_CORE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """A running server: where it listens, its process, the token it takes."""
 
-    name: str
     port: int
     process: psutil.Process
     token: str = "none"  # noqa: S105 - the floor takes any
 
-    def load(self, method: str) -> Load:
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def load(self, tool: str | None) -> Load:
         """A load for this side."""
-        return Load(self.port, method, self.token)
+        return Load(self.port, tool, self.token)
 
     def cpu(self) -> float:
         """Seconds of processor the server has used so far."""
@@ -40,41 +42,49 @@ class Side:
         return float(used.user + used.system)
 
 
+class Sides:
+    """The servers of one run, each started when it is first asked for, over one API at the far end."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder, self._stack = folder, stack
+        self._started: dict[tuple[str, int], Side] = {}
+        self.upstream = stack.enter_context(served("upstream", OTHER_CORE))
+
+    def both(self, count: int) -> tuple[Side, Side]:
+        """The floor and ours, with `count` tools each."""
+        return self._side("floor", count), self.ours(count)
+
+    def ours(self, count: int) -> Side:
+        """Our side with `count` tools."""
+        home = self._folder / f"ours-{count}"
+        side = self._side("ours", count, str(home))
+        return Side(side.port, side.process, _token(home))
+
+    def _side(self, name: str, count: int, *rest: str) -> Side:
+        if (name, count) not in self._started:
+            started = served(name, SERVER_CORE, self.upstream.url, str(count), *rest)
+            self._started[name, count] = self._stack.enter_context(started)
+        return self._started[name, count]
+
+
 @contextmanager
-def both(home: Path, count: int) -> Iterator[tuple[Side, Side]]:
-    """The floor and ours over one upstream, with `count` tools each."""
+def sides(folder: Path) -> Iterator[Sides]:
+    """The servers of a run, until the block ends. This process stays beside them, on the other core."""
     with ExitStack() as stack:
-        far = stack.enter_context(_served("upstream", _OTHER_CORE))
-        url = f"http://127.0.0.1:{far.port}"
-        floor = stack.enter_context(_served("floor", _SERVER_CORE, url, str(count)))
-        ours = stack.enter_context(_served("ours", _SERVER_CORE, url, str(count), str(home)))
-        pin(os.getpid(), _OTHER_CORE)
-        yield floor, Side(ours.name, ours.port, ours.process, _token(home, ours))
+        pin(os.getpid(), OTHER_CORE)
+        yield Sides(folder, stack)
 
 
 @contextmanager
-def ours_twice(folder: Path, few: int, many: int) -> Iterator[tuple[Side, Side]]:
-    """Our side with few tools and with many, over one upstream."""
-    with ExitStack() as stack:
-        far = stack.enter_context(_served("upstream", _OTHER_CORE))
-        pin(os.getpid(), _OTHER_CORE)
-        url, sides = f"http://127.0.0.1:{far.port}", list[Side]()
-        for count in (few, many):
-            home = folder / str(count)
-            ours = stack.enter_context(_served("ours", _SERVER_CORE, url, str(count), str(home)))
-            sides.append(Side(ours.name, ours.port, ours.process, _token(home, ours)))
-        yield sides[0], sides[1]
-
-
-@contextmanager
-def _served(name: str, core: int, *rest: str) -> Iterator[Side]:
+def served(name: str, core: int, *rest: str) -> Iterator[Side]:
+    """One server in a process of its own, on a core of its own."""
     port = _free_port()
     command = [sys.executable, "-m", "benchmarks.serve", name, str(port), *rest]
     process = subprocess.Popen(command)  # noqa: S603 - our own program, in words of our own
     try:
         pin(process.pid, core)
         _wait_for(port, process)
-        yield Side(name, port, psutil.Process(process.pid))
+        yield Side(port, psutil.Process(process.pid))
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -84,11 +94,7 @@ def _served(name: str, core: int, *rest: str) -> Iterator[Side]:
 
 def pin(pid: int, core: int) -> None:
     """Keep a process on one core, where the system can and there are two."""
-    if (
-        hasattr(os, "sched_setaffinity")
-        and core in os.sched_getaffinity(0) | {core}
-        and (os.cpu_count() or 1) > 1
-    ):
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         with suppress(OSError):
             os.sched_setaffinity(pid, {core})
 
@@ -102,7 +108,7 @@ def _free_port() -> int:
             return port
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -111,13 +117,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("a server did not start")
 
 
-def _token(home: Path, ours: Side) -> str:
+def _token(home: Path) -> str:
     file, until = home / TOKEN_FILE, time.monotonic() + _PATIENCE
     while not (file.exists() and file.read_text()) and time.monotonic() < until:
         time.sleep(0.05)
     return file.read_text()
-
-
-def warm(side: Side, method: str, seconds: float) -> None:
-    """Let a side compile and connect what it needs, unmeasured."""
-    asyncio.run(run(side.load(method), 16, seconds))
