@@ -1,5 +1,8 @@
 """What a person does besides sending forms: tick, untick, and open what somebody sent them."""
 
+import html
+import re
+
 import httpx2
 
 from valetkey.demo.person import PersonWithBrowser
@@ -24,3 +27,14 @@ def untick(browser: PersonWithBrowser, *tools: str) -> None:
         box = f'name="tool" value="{tool}"'
         assert f"{box} checked" in browser.page, f"{tool} is not ticked"
         browser.page = browser.page.replace(f"{box} checked", box)
+
+
+def options(browser: PersonWithBrowser, kind: str) -> str:
+    """What the page's script would hand to the browser to make a passkey (`create`) or to sign (`get`)."""
+    (found,) = re.findall(rf'data-passkey="{kind}" data-options="([^"]*)"', browser.page)
+    return html.unescape(found)
+
+
+async def sent(browser: PersonWithBrowser, name: str, passkey: str) -> str:
+    """Send what the browser made with the form that has a name, as the page's script does."""
+    return await browser._send(browser._form({"name"}, ""), {"name": name, "passkey": passkey})

@@ -11,6 +11,17 @@ VERSION = "2026-07-28"
 ELICITS: dict[str, Any] = {"elicitation": {"url": {}}}
 
 
+def modern(
+    method: str, params: Mapping[str, Any], capabilities: Mapping[str, Any] = ELICITS
+) -> dict[str, Any]:
+    """Return a whole request."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
+    }
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta, **params}}
+
+
 @dataclass(slots=True)
 class Wire:
     """One client with one token. `capabilities` are those it declares; `at` is its endpoint."""
@@ -23,11 +34,7 @@ class Wire:
 
     def body(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a whole request."""
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": VERSION,
-            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
-        }
-        return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta, **params}}
+        return modern(method, params, self.capabilities)
 
     def headers(self, method: str, name: str | None = None) -> dict[str, str]:
         """Return the headers that fit a request."""
