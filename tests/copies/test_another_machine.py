@@ -1,40 +1,18 @@
 """A backup that is restored on another machine, and a store that moves into a database."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.copies.machines import FACTS, another_machine, backed_up, made_live, quietly
 from tests.support.database import database
 from tests.support.linked import Linked
 from valetkey.assemble import opened
 from valetkey.audit.verify import verify
-from valetkey.copies import activated, back_up, copy_at, migrated, restored
-from valetkey.copies.opening import of_ground
+from valetkey.copies import migrated, restored
 from valetkey.copies.restore import Wish
 from valetkey.errors import Dormant, UsageError
-from valetkey.settings import Settings
-
-FACTS = {"operator": "test"}
-
-
-def quietly(_: str, __: int, ___: int) -> None:
-    """Nobody watches how far it is."""
-
-
-def another_machine(settings: Settings, home: Path) -> Settings:
-    """A home of its own that was given the key, and nothing else."""
-    home.mkdir(mode=0o700)
-    shutil.copy(settings.key_file, home / "key")
-    return settings.model_copy(update={"home": home})
-
-
-async def made_live(settings: Settings, place: Path | str) -> None:
-    async with copy_at(settings, place) as copy:
-        now = await copy.generations.read(copy.store)
-        assert now is not None
-        await activated(copy, now.reason or now.state, [], FACTS)
 
 
 async def test_a_backup_of_a_house_in_use_acts_on_another_machine_once_it_is_made_live(
@@ -42,7 +20,7 @@ async def test_a_backup_of_a_house_in_use_acts_on_another_machine_once_it_is_mad
 ) -> None:
     await here.connect()
     file = tmp_path / "backup.db"
-    check = await back_up(of_ground(here.house.ground), file, quietly, FACTS)
+    check = await backed_up(here, file)
     assert (check.problems, file.stat().st_mode & 0o777) == ([], 0o600)
     await here.call()  # it was in use, and is
 
@@ -68,10 +46,10 @@ async def test_a_backup_is_never_written_over_and_a_store_that_is_there_is_never
     here: Linked, tmp_path: Path
 ) -> None:
     file = tmp_path / "backup.db"
-    await back_up(of_ground(here.house.ground), file, quietly, FACTS)
+    await backed_up(here, file)
     before = file.read_bytes()
     with pytest.raises(UsageError):
-        await back_up(of_ground(here.house.ground), file, quietly, FACTS)
+        await backed_up(here, file)
     assert file.read_bytes() == before
 
     there = another_machine(here.house.ground.settings, tmp_path / "there")
@@ -87,7 +65,7 @@ async def test_a_store_that_moved_into_a_database_goes_on_there_and_nowhere_else
 ) -> None:
     await here.connect()
     file = tmp_path / "backup.db"
-    await back_up(of_ground(here.house.ground), file, quietly, FACTS)
+    await backed_up(here, file)
     old = another_machine(here.house.ground.settings, tmp_path / "there")
     await restored(old, file, Wish(FACTS), quietly)
     await made_live(old, old.store_file)

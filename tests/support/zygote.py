@@ -27,6 +27,7 @@ from valetkey.people.passwords import Passwords
 WARM = (
     "tests.support.victims",
     "valetkey.cli.serve",
+    "valetkey.copies",
     "valetkey.serving",
     "valetkey.store.postgres",
     "anyio._backends._asyncio",

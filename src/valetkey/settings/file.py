@@ -33,7 +33,7 @@ def load(folder: Path) -> Settings:
         _make(folder, file)
         _refuse_unsafe(folder)
     except OSError as error:
-        raise SettingsError(f"{error.filename}: cannot be used ({error.strerror})") from None
+        raise SettingsError(f"{error.filename or file}: cannot be used ({error.strerror})") from None
     return _with_password(read(file))
 
 
