@@ -30,8 +30,10 @@ LISTS = {"list", "show", "check", "doctor", "verify", "verify-export"}
 def test_each_command_teaches(path: tuple[str, ...], cli: Cli) -> None:
     shown = cli(*path, "--help")
     assert shown.code == 0
-    assert f"valetkey {' '.join(path)}" in shown.out.partition("Example:")[2]
-    assert not [noise for noise in ("<bool>", "<str>", "{", "}") if noise in shown.out]
+    example = shown.out.partition("Example:")[2].splitlines()
+    assert f"valetkey {' '.join(path)}" in "\n".join(example)
+    assert example[1].startswith("   "), "it stands out from the text"
+    assert not [noise for noise in ("<bool>", "<str>", "LIST[", "{", "}") if noise in shown.out]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -69,6 +69,8 @@ def _valetkey(
 def version() -> None:
     """Print the version.
 
+    It is the same as `valetkey --version`.
+
     Example:
       valetkey version
     """

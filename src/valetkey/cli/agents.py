@@ -173,6 +173,8 @@ def suspend(agent: Which) -> None:
 def resume(agent: Which) -> None:
     """Let a suspended agent go on with what people have allowed it.
 
+    Its grants were kept meanwhile, and count again from its next call on.
+
     Example:
       valetkey agents resume triage
     """

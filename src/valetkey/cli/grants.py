@@ -89,7 +89,7 @@ def narrow(
     grant: Which,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="A tool it may no longer use; again for each.", show_default=False),
+        typer.Option(metavar="TOOL", help="A tool it may no longer use; again for each.", show_default=False),
     ] = None,
     lasts: Lasts = None,
     uses: Uses = None,
@@ -126,7 +126,8 @@ def narrow(
 def extend(
     grant: Which,
     tool: Annotated[
-        list[str] | None, typer.Option(help="A tool to allow as well; again for each.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="TOOL", help="A tool to allow as well; again for each.", show_default=False),
     ] = None,
     lasts: Annotated[
         str | None,

@@ -191,12 +191,13 @@ def _as_json(gate: "Gate", where: str) -> dict[str, Json]:
 
 
 def _sentences(gate: "Gate", where: str) -> list[str]:
-    from valetkey.generation.words import TO_DO
-
     now = gate.now
     about = [f"store {now.store}, generation {now.number} ({now.id}), since {when(now.since)}"] if now else []
     other = [f"the other copy: {now.other}"] if now and now.other else []
     verdict = ["It is the live copy."]
     if gate.reason:
-        verdict = [f"IT IS NOT USED: {gate.asleep()}.", f"{TO_DO}."]
+        verdict = [f"IT IS NOT USED: {gate.asleep()}.", _ACTIVATE]
     return [where, *about, *other, *verdict]
+
+
+_ACTIVATE = "`valetkey store activate` makes it the live one, and retires the other where it can be reached."
