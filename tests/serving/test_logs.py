@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from valetkey.model import Ids, SystemClock
-from valetkey.serving.logs import LONGEST, AccessLog, set_up
+from valetkey.serving.logs import LONGEST, AccessLog, request_id, set_up
 from valetkey.settings.notify import LogsSettings
 
 EVIL = {
@@ -55,11 +55,17 @@ class Written:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.lines]
+        return [json.loads(line, object_pairs_hook=_each_once) for line in self.lines]
 
     def clear(self) -> None:
         self.stream.seek(0)
         self.stream.truncate()
+
+
+def _each_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two fields of one name readers take the one or the other: a forged one could win."""
+    assert len({name for name, _ in fields}) == len(fields)
+    return dict(fields)
 
 
 @pytest.fixture(scope="module", params=["json", "text"])
@@ -75,7 +81,7 @@ def as_json() -> Iterator[Written]:
 def _set_up(form: Any) -> Iterator[Written]:
     root, found = logging.getLogger(), Written()
     before = (root.handlers, root.level)
-    set_up(LogsSettings(format=form, level="info"), found.stream)
+    set_up(LogsSettings(format=form, level="debug"), found.stream)
     yield found
     root.handlers, root.level = before[0], before[1]
 
@@ -84,9 +90,34 @@ def _set_up(form: Any) -> Iterator[Written]:
 def test_a_record_is_one_line_whatever_is_in_it(written: Written, evil: str) -> None:
     written.clear()
     logging.getLogger("valetkey.test").warning("it said: %s", evil)
-    (line,) = written.lines
-    assert len(line) < LONGEST * 2
+    logging.getLogger().handle(_attacked(evil))
+    assert len(written.lines) == 2
+    assert len(written.lines[0]) < LONGEST * 2
+    assert all(line.isprintable() for line in written.lines)
+
+
+def _attacked(evil: str) -> logging.LogRecord:
+    """A record that has a text in every place where it can have one."""
+    kind = type(evil.encode(errors="replace").decode().replace("\0", ""), (Exception,), {})
+    caught, values = (kind, kind(evil), None), (evil, evil)
+    record = logging.LogRecord(f"a.{evil}", logging.WARNING, evil, 1, "%s: %s", values, caught, evil)
+    record.stack_info, record.exc_text, record.threadName, record.processName = evil, evil, evil, evil
+    record.__dict__ |= {"http": {"method": evil, "path": evil}, "level": evil, "at": evil, "made_up": evil}
+    return record
+
+
+@pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL)
+def test_what_stands_in_any_place_of_a_record_makes_no_field_and_no_other_record(
+    as_json: Written, evil: str
+) -> None:
+    inside = request_id.set(evil)
+    logging.getLogger().handle(_attacked(evil))
+    request_id.reset(inside)
+    (line,), (told,) = as_json.lines, as_json.records
     assert line.isprintable()
+    assert told.keys() == {"at", "level", "logger", "message", "request", "method", "path"}
+    assert (told["level"], told["at"][:2]) == ("warning", "20")
+    assert all(told[name].isprintable() for name in ("message", "method", "path"))
 
 
 @given(st.text())
