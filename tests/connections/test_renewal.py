@@ -22,6 +22,9 @@ SWAPPED = """
 UPDATE sealed SET dek = o.dek, content = o.content
 FROM (SELECT dek, content FROM sealed WHERE purpose = 'token' AND id = $2) o
 WHERE purpose = 'token' AND id = $1"""
+STUCK = """
+CREATE TRIGGER stuck BEFORE INSERT ON sealed WHEN NEW.purpose = 'token'
+BEGIN SELECT RAISE(ABORT, 'stuck'); END"""
 CHANGES = {
     "swapped": SWAPPED,
     "another version": "UPDATE sealed SET version = 7 WHERE id = $1 AND $2 = $2",
@@ -82,6 +85,26 @@ async def test_a_late_answer_is_kept_though_another_holder_gave_up(here: Linked)
             here.sandbox.strict.faults.release()
     assert await here.state(connection) == ("connected", "late_answer")
     assert await here.call()
+
+
+async def test_whatever_keeps_them_from_being_stored_the_new_tokens_are_not_lost(
+    here: Linked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors that nobody foresaw, of which it cannot be known what to do, are no reason to drop them."""
+    monkeypatch.setattr("valetkey.connections.insisting._UNFORESEEN_SECONDS", 0.05)
+    await here.connect()
+    here.clock.advance(300 * SECOND)
+    await runs(here, STUCK)
+    assert await outcome(here) == "unavailable"
+    await runs(here, "DROP TRIGGER stuck")
+    with anyio.fail_after(WITHIN):
+        assert await here.call()
+    assert here.refreshes("notes") == {"ok": 1}
+
+
+async def runs(here: Linked, sql: str) -> None:
+    async with here.house.ground.store.transaction() as tx:
+        await tx.run(sql)
 
 
 async def test_tokens_that_come_for_a_revoked_connection_are_given_back(here: Linked) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -168,6 +169,34 @@ async def test_held_tokens_are_stored_though_nobody_calls(here: Town, ana: Perso
         async with here.another() as other, other.wire(token) as elsewhere:
             assert "structuredContent" in await elsewhere.call("notes.list_notes", {})
     assert spent(here) == 1
+
+
+async def test_a_code_that_was_exchanged_just_then_is_not_spent_for_nothing(
+    here: Town, ana: Person, harm: Harm
+) -> None:
+    answered = anyio.Event()
+
+    async def consents(browser: PersonWithBrowser) -> None:
+        await browser.submit(account="ana@example.com", decision="allow")
+        answered.set()
+
+    async with PersonWithBrowser() as browser:
+        link = await here.setting_out(browser, ana)
+        held = here.sandbox.strict.faults.set("token", "hold", 1, after=True)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(consents, browser)
+                await held.arrived.wait()
+                async with harm(store_of(here)):
+                    here.sandbox.strict.faults.release()
+                    await answered.wait()
+            assert f'href="{urlsplit(link).path}/confirm"' in browser.page
+            while "Yes, this one" not in browser.page:
+                await browser.open(f"{link}/confirm")
+        await browser.submit(decision="yes")
+    assert sum(here.sandbox.strict.counters.token_requests.values()) == 1
+    async with here.wire(await here.token(ana)) as agent:
+        assert "structuredContent" in await agent.call("notes.list_notes", {})
 
 
 async def test_a_house_that_closes_meanwhile_closes_and_says_what_is_lost(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from valetkey.connections.ahead import Ahead
 from valetkey.connections.authorize import Flows, Params, Trip, TurnedAway
-from valetkey.connections.connect import Confirming, Connecting
+from valetkey.connections.connect import Confirming, Connecting, StoredLater
 from valetkey.connections.credentials import ConnectionCredentials
 from valetkey.connections.ending import Ending
 from valetkey.connections.pasting import NotTaken, Pasting, Tried, Typed
@@ -56,6 +56,7 @@ __all__ = [
     "Refusal",
     "Registrations",
     "Revoked",
+    "StoredLater",
     "Tried",
     "Trip",
     "TurnedAway",

@@ -3,7 +3,7 @@
 Until the person says that the account is theirs the connection is `confirming`: sealed, unused.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from anyio.abc import TaskGroup
@@ -12,14 +12,22 @@ from valetkey.connections.answer import Answer
 from valetkey.connections.authorize import Trip, asleep
 from valetkey.connections.detached import Flight
 from valetkey.connections.endpoint import TokenEndpoint, oauth2
+from valetkey.connections.insisting import Insisting
 from valetkey.connections.keeping import PENDING, Keeping
 from valetkey.connections.registrations import Registrations
 from valetkey.connections.revoke import Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
 from valetkey.connections.verdict import is_operators
-from valetkey.errors import CallError, Dormant, EgressError, OAuthRefused, PageError, UsageError
-from valetkey.manifest import Connector
+from valetkey.errors import (
+    CallError,
+    Dormant,
+    EgressError,
+    OAuthRefused,
+    PageError,
+    UsageError,
+)
+from valetkey.manifest import Account, Connector
 from valetkey.model import Clock, Connection, ConnectionState, Json, Principal, Registration, TokenSet
 from valetkey.store import Reads, Store, Transaction
 from valetkey.vault import Vault
@@ -31,6 +39,18 @@ class Confirming:
 
     connection: Connection
     luggage: Json
+
+
+class StoredLater(PageError):
+    """What the provider gave is held in memory until the store takes it; `request` is what it is for."""
+
+    def __init__(self, connector: Connector, request: str) -> None:
+        self.request = request
+        text = (
+            f"What {connector.title} gave cannot be written just now. It is kept, and stored as soon as it "
+            "can be: go on in a few minutes."
+        )
+        super().__init__(503, "Wait a moment", text)
 
 
 class Connecting:
@@ -52,38 +72,55 @@ class Connecting:
         self._store, self._vault, self._keeping, self._endpoint = store, vault, keeping, endpoint
         self._registrations, self._rows, self._sets = registrations, rows, sets
         self._revocation = revocation
-        self._clock, self._tasks = clock, tasks
+        self._clock, self._tasks, self._insisting = clock, tasks, Insisting(tasks)
 
     async def arrive(
         self, trip: Trip, principal: Principal, connector: Connector, asked: frozenset[str], redirect_uri: str
     ) -> Connection:
         """Redeem a trip's code and seal what comes, whatever becomes of the browser that brought it.
 
-        Raises PageError 502 when the provider does not answer or refuses, 503 when it refuses our client.
+        Raises PageError 502 when the provider does not answer or refuses, 503 when it refuses our client;
+        StoredLater when the store takes nothing just now.
         """
 
         async def work() -> Connection:
-            return await self._arrive(trip, principal, connector, asked, redirect_uri)
+            return await self._arrive(trip, principal, connector, asked, redirect_uri, held)
 
+        def held() -> None:
+            flight.dismiss(StoredLater(connector, trip.request))
+
+        flight = Flight.begin(self._tasks, work)
         try:
-            return await Flight.begin(self._tasks, work).landed()
+            return await flight.landed()
         except (OAuthRefused, EgressError, CallError, UsageError) as error:
             raise _not_connected(connector, error) from None
 
     async def _arrive(
-        self, trip: Trip, principal: Principal, connector: Connector, asked: frozenset[str], redirect_uri: str
+        self,
+        trip: Trip,
+        principal: Principal,
+        connector: Connector,
+        asked: frozenset[str],
+        redirect_uri: str,
+        held: Callable[[], object],
     ) -> Connection:
         client = await self._registrations.of(self._store, trip.registration, connector)
         sent = self._clock.now()
         answer = await self._redeemed(connector, client, trip, redirect_uri)
         tokens = self._tokens(answer, connector, client.name, asked, sent)
-        async with self._store.transaction() as tx:  # durable before anybody is asked whose it is
-            new = await self._keeping.seal(tx, tokens, principal, connector, trip.request, trip.luggage)
+        new = self._keeping.new(tokens, principal, connector)
+
+        async def seal() -> Connection:  # durable before anybody is asked whose it is
+            async with self._store.transaction() as tx:
+                return await self._keeping.seal(tx, new, tokens, connector, trip.request, trip.luggage)
+
+        sealed = await self._insisting.stored(f"the tokens of {new.id}", seal, held)
         try:
-            return await self._named(new, connector, tokens)
+            account = await self._keeping.account(connector, tokens)
         except (CallError, EgressError):  # nobody can say yes to an account that nobody can name
-            await self._revocation.revoke(new, "system")
+            await self._revocation.revoke(sealed, "system")
             raise
+        return await self._named(sealed, account, held)
 
     async def _redeemed(
         self, connector: Connector, client: Registration, trip: Trip, redirect_uri: str
@@ -116,12 +153,17 @@ class Connecting:
             refresh_until=None if answer.refresh_lasts is None else sent + answer.refresh_lasts,
         )
 
-    async def _named(self, connection: Connection, connector: Connector, tokens: TokenSet) -> Connection:
-        account = await self._keeping.account(connector, tokens)
+    async def _named(
+        self, connection: Connection, account: Account | None, held: Callable[[], object]
+    ) -> Connection:
         if account is None:
             return connection
-        async with self._store.transaction() as tx:
-            return await self._keeping.name(tx, connection, account)
+
+        async def name() -> Connection:
+            async with self._store.transaction() as tx:
+                return await self._keeping.name(tx, connection, account)
+
+        return await self._insisting.stored(f"the names of {connection.id}", name, held)
 
     async def waiting(
         self, request: str, principal: Principal, connectors: Collection[str]

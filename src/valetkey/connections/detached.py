@@ -42,6 +42,11 @@ class Flight(Generic[T]):
             raise self._error
         return self._result[0]
 
+    def dismiss(self, error: ValetkeyError) -> None:
+        """Tell whoever waits that there is nothing more for them; the work goes on."""
+        self._error = error
+        self._done.set()
+
     async def _fly(self, work: Callable[[], Awaitable[T]], after: Callable[[], object]) -> None:
         try:
             with anyio.CancelScope(shield=True):  # a stopping server waits: every request has a deadline

@@ -23,17 +23,9 @@ class Keeping:
     def __init__(self, vault: Vault, egress: Egress, rows: Rows, sets: TokenSets, ids: Ids) -> None:
         self._vault, self._egress, self._rows, self._sets, self._ids = vault, egress, rows, sets, ids
 
-    async def seal(
-        self,
-        tx: Transaction,
-        tokens: TokenSet,
-        principal: Principal,
-        connector: Connector,
-        request: str,
-        luggage: Json,
-    ) -> Connection:
-        """Seal a token set that came of an access request; `luggage` is kept for it unread."""
-        connection = Connection(
+    def new(self, tokens: TokenSet, principal: Principal, connector: Connector) -> Connection:
+        """What a token set is going to be. Nothing of it is stored."""
+        return Connection(
             id=self._ids.new("con"),
             principal=principal,
             connector=connector.name,
@@ -42,12 +34,28 @@ class Keeping:
             token_set=self._ids.new("tok"),
             scopes=tokens.scopes,
         )
-        receipt = await self._sets.put(tx, connection.token_set, principal, tokens, connector)
-        await self._rows.insert(tx, connection)
-        await self._vault.put(tx, PENDING, connection.id, {"request": request, "luggage": luggage})
+
+    async def seal(
+        self,
+        tx: Transaction,
+        new: Connection,
+        tokens: TokenSet,
+        connector: Connector,
+        request: str,
+        luggage: Json,
+    ) -> Connection:
+        """Seal a token set that came of an access request; `luggage` is kept for it unread.
+
+        Once: where an earlier try is stored after all, that is what there is.
+        """
+        if there := await self._rows.get(tx, new.id):
+            return there
+        receipt = await self._sets.put(tx, new.token_set, new.principal, tokens, connector)
+        await self._rows.insert(tx, new)
+        await self._vault.put(tx, PENDING, new.id, {"request": request, "luggage": luggage})
         state = ConnectionState.CONFIRMING
-        await self._rows.to(tx, connection, state, by="person", facts=receipt.facts())
-        return replace(connection, state=state)
+        await self._rows.to(tx, new, state, by="person", facts=receipt.facts())
+        return replace(new, state=state)
 
     async def name(self, tx: Transaction, connection: Connection, account: Account) -> Connection:
         """Say whose account a connection is to."""

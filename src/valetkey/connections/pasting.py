@@ -65,7 +65,8 @@ class Pasting:
         self, tx: Transaction, tried: Tried, principal: Principal, request: str, luggage: Json
     ) -> Connection:
         """Seal a secret that works; its connection then waits for the person's word."""
-        sealed = await self._keeping.seal(tx, tried.tokens, principal, tried.connector, request, luggage)
+        new = self._keeping.new(tried.tokens, principal, tried.connector)
+        sealed = await self._keeping.seal(tx, new, tried.tokens, tried.connector, request, luggage)
         return await self._keeping.name(tx, sealed, tried.account)
 
     def _tokens(self, connector: Connector, secret: Secret) -> TokenSet:

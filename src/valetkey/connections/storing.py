@@ -4,11 +4,14 @@ It may be the only token of its connection that still lives. Which tokens those 
 """
 
 import logging
+from contextlib import suppress
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
 from valetkey.audit import Audit
+from valetkey.connections.insisting import Insisting
 from valetkey.connections.revoke import REVOKED, Revocation
 from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import Forgotten, Held, TokenSets
@@ -17,14 +20,11 @@ from valetkey.manifest import Connector
 from valetkey.model import AuditEvent, ConnectionState, TokenSet
 from valetkey.store import Store, Transaction
 
-_AGAIN_SECONDS = 0.2
-"""Soon, because with the store another process can be at it again, too, and would spend the old token."""
-
 _log = logging.getLogger(__name__)
 
 
 class Storing:
-    """Stores renewed token sets. `tasks` belongs to the server; what it cancels is tried no more."""
+    """Stores renewed token sets. `tasks` belongs to the server."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Storing:
     ) -> None:
         self._store, self._sets, self._rows = store, sets, rows
         self._revocation, self._audit, self._tasks = revocation, audit, tasks
+        self._insisting = Insisting(tasks)
         self._unsaved: dict[tuple[str, int], TokenSet] = {}
 
     def unsaved(self, held: Held) -> TokenSet | None:
@@ -48,35 +49,34 @@ class Storing:
 
         Guarded by the version and not by the lease: a late answer may hold the only live token. Raises
         Forgotten when the connection was ended or renewed meanwhile; StoreError when the store takes
-        nothing just now: then they are kept, and stored as soon as it does.
+        nothing just now. Then, and whatever else goes wrong, they are kept and stored as soon as it does.
         """
         try:
             return await self._stored(held, connector, tokens)
-        except StoreError:
-            if self.unsaved(held) is None:
-                self._unsaved[held.id, held.version] = tokens
-                self._tasks.start_soon(self._keep_trying, held, connector, tokens)
+        except Exception as error:
+            if not _final(error):
+                self._keep(held, connector, tokens)
             raise
 
+    def _keep(self, held: Held, connector: Connector, tokens: TokenSet) -> None:
+        if self.unsaved(held) is None:
+            self._unsaved[held.id, held.version] = tokens
+            self._tasks.start_soon(self._keep_trying, held, connector, tokens)
+
     async def _keep_trying(self, held: Held, connector: Connector, tokens: TokenSet) -> None:
-        _log.critical("the renewed tokens of %s cannot be stored; they are held until they can", held.id)
-        with anyio.CancelScope(shield=True):
-            while not await self._settled(held, connector, tokens):
-                if self._tasks.cancel_scope.cancel_called:
-                    _log.critical("the renewed tokens of %s are lost: the store never took them", held.id)
-                    break
-                await anyio.sleep(_AGAIN_SECONDS)
+        settled = partial(self._settled, held, connector, tokens)
+        with anyio.CancelScope(shield=True), suppress(Exception):  # which the log names
+            await self._insisting.stored(f"the renewed tokens of {held.id}", settled)
         del self._unsaved[held.id, held.version]
 
-    async def _settled(self, held: Held, connector: Connector, tokens: TokenSet) -> bool:
-        """Try to store them; False: the store takes nothing yet."""
+    async def _settled(self, held: Held, connector: Connector, tokens: TokenSet) -> None:
+        """Try to store them. Raises whatever keeps the store from taking them just now."""
         try:
             await self._stored(held, connector, tokens)
-        except StoreError:
-            return False
-        except ValetkeyError as error:  # ended, or renewed by somebody else: nobody needs them any more
+        except Exception as error:
+            if not _final(error):
+                raise
             _log.warning("the renewed tokens of %s were not stored: %s", held.id, error)
-        return True
 
     async def _stored(self, held: Held, connector: Connector, tokens: TokenSet) -> Held:
         overridden = held.tokens.overridden
@@ -107,3 +107,11 @@ class Storing:
         """Its person ended the connection while it was being renewed: what the provider issued ends, too."""
         for connection in await self._rows.ended(self._store, key):
             await self._revocation.give_back(connection, tokens)
+
+
+def _final(error: Exception) -> bool:
+    """Whether nobody needs the tokens any more: ended, renewed by somebody else, damaged where they belong.
+
+    Anything that nobody foresaw is not, and neither is a store that takes nothing.
+    """
+    return isinstance(error, ValetkeyError) and not isinstance(error, StoreError)

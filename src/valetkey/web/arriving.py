@@ -3,7 +3,7 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
-from valetkey.connections import TurnedAway
+from valetkey.connections import StoredLater, TurnedAway
 from valetkey.errors import PageError
 from valetkey.needs import Answers, Reading, Requests, Waiting
 from valetkey.pages import Form, Pages, Visit, plain
@@ -37,13 +37,17 @@ class Arriving:
         try:
             request = await self._answers.arrive(registration, params.multi_items(), visit.session)
         except TurnedAway as away:
-            return await self._turned_away(visit, away)
+            return await self._not_yet(visit, away, "", "Back to the request")
+        except StoredLater as later:
+            return await self._not_yet(visit, later, "/confirm", "Go on")
         return visit.see(f"{self._people.path(request)}/confirm")
 
-    async def _turned_away(self, visit: Visit, away: TurnedAway) -> Response:
-        again = self._people.path(await self._requests.get(away.request))
-        said = {"title": away.title, "text": away.text}
-        return visit.page("turned_away.html", status=away.status, again=again, **said)
+    async def _not_yet(
+        self, visit: Visit, why: TurnedAway | StoredLater, onward: str, label: str
+    ) -> Response:
+        again = self._people.path(await self._requests.get(why.request)) + onward
+        said = {"title": why.title, "text": why.text, "label": label}
+        return visit.page("turned_away.html", status=why.status, again=again, **said)
 
     async def _show(self, hearing: Hearing) -> Response:
         waiting = await self._reading.confirming(hearing.request)
