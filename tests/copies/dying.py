@@ -7,10 +7,14 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from valetkey import cli
+from valetkey.copies import copying
+from valetkey.store import Transaction
+from valetkey.store.postgres import PostgresStore
 from valetkey.store.sqlite import _InThread
 
 
@@ -19,7 +23,8 @@ def commanding(
 ) -> None:
     """`valetkey` with some arguments. It dies so many seconds after its step number `dies_at`, 0: not at all.
 
-    A step is whatever it does with a file in the folder `within`, and the beginning and end of a commit.
+    A step is whatever it does with a file in the folder `within`, the beginning and end of a commit, and a
+    transaction with a database, of which there are many: two rows are copied in one.
     `room` is how many bytes a file may have. The last line says how many steps there were.
     """
     os.environ.clear()
@@ -65,5 +70,13 @@ def _count(within: str, step: Callable[[], None]) -> None:
         if ours:
             step()
 
-    setattr(_InThread, "end", end)  # noqa: B010 - before and after a commit are steps, too
+    transactions = PostgresStore.transaction
+
+    def transaction(self: PostgresStore, **how: bool) -> AbstractAsyncContextManager[Transaction]:
+        step()
+        return transactions(self, **how)
+
+    for owner, name, counted in ((_InThread, "end", end), (PostgresStore, "transaction", transaction)):
+        setattr(owner, name, counted)
+    setattr(copying, "BATCH", 2)  # noqa: B010 - as if there were many rows
     sys.addaudithook(heard)

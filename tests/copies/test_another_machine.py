@@ -1,4 +1,4 @@
-"""A backup that is restored on another machine, and a store that moves into a database."""
+"""A backup that is restored on another machine."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.copies.machines import FACTS, another_machine, backed_up, made_live, quietly
-from tests.support.database import database
 from tests.support.linked import Linked
 from valetkey.assemble import opened
 from valetkey.audit.verify import verify
-from valetkey.copies import migrated, restored
+from valetkey.copies import restored
 from valetkey.copies.restore import Wish
 from valetkey.errors import Dormant, UsageError
 
@@ -58,24 +57,3 @@ async def test_a_backup_is_never_written_over_and_a_store_that_is_there_is_never
     with pytest.raises(UsageError):
         await restored(there, file, Wish(FACTS), quietly)
     assert there.store_file.read_bytes() == before
-
-
-async def test_a_store_that_moved_into_a_database_goes_on_there_and_nowhere_else(
-    here: Linked, tmp_path: Path
-) -> None:
-    await here.connect()
-    file = tmp_path / "backup.db"
-    await backed_up(here, file)
-    old = another_machine(here.house.ground.settings, tmp_path / "there")
-    await restored(old, file, Wish(FACTS), quietly)
-    await made_live(old, old.store_file)
-    async with database() as url:
-        check = await migrated(old, url, quietly, FACTS)
-        assert check.problems == []
-        new = old.model_copy(update={"store": url})
-        await made_live(new, url)
-        async with opened(new, clock=here.clock) as house:
-            await replace(here, house=house).call()
-        async with opened(old, clock=here.clock) as house:
-            with pytest.raises(Dormant):
-                await replace(here, house=house).call()

@@ -39,7 +39,7 @@ async def copied(source: Reads, target: Store, embedded: Reads, move: str, progr
     Raises UsageError where the target holds something else; StoreError where the two differ in the end.
     """
     all_tables = await tables(embedded)
-    done, of = await _begun(target, move, all_tables), 0
+    done, of = await _begun(source, target, move, all_tables), 0
     for table in all_tables:
         of += await count(source, table.name)
     so_far = 0
@@ -76,14 +76,26 @@ async def begun_before(target: Reads, move: str) -> Done | None:
     raise UsageError("the target holds the beginning of another copy; make a new, empty database")
 
 
-async def _begun(target: Store, move: str, all_tables: list[Copied]) -> Done:
+async def _begun(source: Reads, target: Store, move: str, all_tables: list[Copied]) -> Done:
+    before = await begun_before(target, move)
+    if before and await _fits(source, target, all_tables, before):
+        return before
     async with target.transaction() as tx:
-        if done := await begun_before(tx, move):
-            return done
+        await begun_before(tx, move)
         for table in reversed(all_tables):  # a schema can come with rows of its own
             await tx.run(f"DELETE FROM {table.name}")  # noqa: S608 - a name of ours
         await _write(tx, Done(move))
     return Done(move)
+
+
+async def _fits(source: Reads, target: Reads, all_tables: list[Copied], done: Done) -> bool:
+    """Whether what was copied before is still so: a store that is moving can be written to in between."""
+    for table in all_tables:
+        there = await summed(target, table, BATCH)
+        most = None if table.name in done.tables else there.rows
+        if there != await summed(source, table, BATCH, most):
+            return False
+    return True
 
 
 async def _table(source: Reads, target: Store, table: Copied, done: Done) -> None:

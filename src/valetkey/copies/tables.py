@@ -99,14 +99,18 @@ def _hex(value: bytes) -> dict[str, str]:
     return {"bytes": bytes(value).hex()}
 
 
-async def summed(db: Reads, table: Copied, batch: int) -> Sum:
-    """Read a whole table."""
+async def summed(db: Reads, table: Copied, batch: int, most: int | None = None) -> Sum:
+    """Read a whole table, or the rows that come first, so many."""
     found, after = Sum(), list[Value]()
-    while rows := await db.all(table.page(after, batch), *after):
+    while rows := await db.all(table.page(after, _next(batch, most, found)), *after):
         for row in rows:
             found.add(table.values(row))
         after = [row[name] for name in table.order]
     return found
+
+
+def _next(batch: int, most: int | None, found: Sum) -> int:
+    return batch if most is None else min(batch, most - found.rows)
 
 
 _NAMES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
