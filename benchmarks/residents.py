@@ -1,6 +1,7 @@
 """People who have moved in: each with a connection to `bench`, a grant, and an agent that has a token."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,11 +63,16 @@ def issued_by(provider: Provider) -> Iterator[Issued]:
         yield Issued(made.access, made.refresh or "", (made.lifetime or 0) * SECOND)
 
 
-def settings_text(upstream: str, provider: str | None, more: str = "") -> str:
-    """What stands in the settings of a house whose API is `upstream`; `provider` is where the sandbox is."""
+def settings_text(upstream: str, provider: str | None, more: str = "", manifests: Sequence[str] = ()) -> str:
+    """What stands in the settings of a house whose API is `upstream`; `provider` is where the sandbox is.
+
+    `manifests` are more folders of them, and `more` are more lines.
+    """
     hosts = {ORIGIN: upstream, **({PROVIDER: provider} if provider else {})}
     table = "".join(f'"{origin}" = "{target}"\n' for origin, target in hosts.items())
-    return f'manifests = ["manifests"]\n{more}\n[limits]\n{_LIMITS}\n[hosts]\n{table}'
+    return (
+        f"manifests = {json.dumps(['manifests', *manifests])}\n{more}\n[limits]\n{_LIMITS}\n[hosts]\n{table}"
+    )
 
 
 def furnish(home: Path, tools: int, text: str) -> None:

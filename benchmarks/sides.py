@@ -78,7 +78,7 @@ def sides(folder: Path) -> Iterator[Sides]:
 @contextmanager
 def served(name: str, core: int, *rest: str) -> Iterator[Side]:
     """One server in a process of its own, on a core of its own."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.serve", name, str(port), *rest]
     process = subprocess.Popen(command)  # noqa: S603 - our own program, in words of our own
     try:
@@ -99,7 +99,7 @@ def pin(pid: int, core: int) -> None:
             os.sched_setaffinity(pid, {core})
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that no outgoing connection takes before the server does: those begin at 32768."""
     while True:
         port = random.randint(20_000, 32_000)  # noqa: S311 - it is no secret

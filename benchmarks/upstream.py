@@ -1,8 +1,11 @@
 """The API at the far end: a raw HTTP server with one answer, so that what is measured is not this."""
 
 import asyncio
+import itertools
 import json
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 HOST = "127.0.0.1"
@@ -16,8 +19,17 @@ _ANSWER = _HEAD.encode() + BODY
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
+_UNWELL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+
+
 class _Answering(asyncio.Protocol):
-    """Answers every request, one after another on each connection."""
+    """Answers every request, one after another on each connection.
+
+    Of `every` so many one is answered with 503, or not at all; 0: none.
+    """
+
+    def __init__(self, every: int, numbers: Iterator[int]) -> None:
+        self._every, self._numbers = every, numbers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep where to write to."""
@@ -28,7 +40,14 @@ class _Answering(asyncio.Protocol):
         self._waiting += data
         while (end := _end(self._waiting)) is not None:
             self._waiting = self._waiting[end:]
-            self._transport.write(_ANSWER)
+            self._answer(next(self._numbers))
+
+    def _answer(self, number: int) -> None:
+        which = number % (2 * self._every) if self._every else -1
+        if which == self._every:
+            self._transport.abort()
+        else:
+            self._transport.write(_UNWELL if which == 0 else _ANSWER)
 
 
 def _end(data: bytes) -> int | None:
@@ -41,8 +60,8 @@ def _end(data: bytes) -> int | None:
     return end if end <= len(data) else None
 
 
-async def main(port: int) -> None:
-    """Answer until the process is ended."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Answering, HOST, port)
+async def main(port: int, every: str = "0") -> None:
+    """Answer until the process is ended; of so many requests one as if it were not well."""
+    numbers, loop = itertools.count(1), asyncio.get_running_loop()
+    server = await loop.create_server(partial(_Answering, int(every), numbers), HOST, port)
     await server.serve_forever()
