@@ -1,15 +1,17 @@
 """Key-encryption keys in several processes: what is new is under the active one, and each finds it alone."""
 
 import logging
+import threading
 
 import anyio
 import pytest
 
-from tests.support.keys import root_key
+from tests.support.keys import ROOT_KEY, root_key
 from tests.vault.conftest import BOTH_STORES, Shelf
-from valetkey.errors import IntegrityError, KeyFileError
+from valetkey.errors import IntegrityError, KeyFileError, StoreError
 from valetkey.vault import Purpose, keks
 from valetkey.vault.keks import ACTIVE
+from valetkey.vault.seal import Place
 
 
 @BOTH_STORES
@@ -61,10 +63,50 @@ async def test_a_key_that_its_root_key_does_not_open_stops_nothing_that_was_know
     unaware = await shelf.again()
     _, new = await shelf.begin()
     await shelf.change("UPDATE keks SET wrapped = $1 WHERE id = $2", b"under another root", new)
-    with caplog.at_level(logging.CRITICAL), pytest.raises(IntegrityError, match="restart this process"):
+    with caplog.at_level(logging.CRITICAL), pytest.raises(StoreError, match="just now"):
         await shelf.put(["b"], unaware)
     assert "cannot be read anew" in caplog.text
     assert await shelf.opens(["a"], unaware)
+
+
+class Slow:
+    """A root key elsewhere, which takes its time when it is asked."""
+
+    kind, key_id = ROOT_KEY.kind, ROOT_KEY.key_id
+
+    def __init__(self) -> None:
+        self.asked, self.answers = 0, threading.Event()
+        self.answers.set()
+
+    def wrap(self, kek: bytes, context: Place) -> bytes:
+        return ROOT_KEY.wrap(kek, context)
+
+    def unwrap(self, blob: bytes, context: Place) -> bytes:
+        self.asked += 1
+        self.answers.wait()
+        return ROOT_KEY.unwrap(blob, context)
+
+
+async def test_a_source_that_does_not_answer_holds_nobody_up_and_damages_nothing(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keks, "_WITHIN_SECONDS", 0.05)
+    slow = Slow()
+    unaware = await shelf.again(slow)
+    slow.answers.clear()
+    asked, _ = slow.asked, await shelf.begin()
+    await shelf.put(["a"])
+    with anyio.fail_after(30):
+        for _ in range(20):
+            with pytest.raises(StoreError, match="just now"):
+                await shelf.put(["b"], unaware)
+            with pytest.raises(StoreError, match="just now"):  # and not that it is damaged
+                await unaware.open(shelf.store, "token", "a")
+        assert slow.asked == asked + 1
+        slow.answers.set()
+        await unaware.keys.keks.load(shelf.store)
+    assert await shelf.opens(["a"], unaware)
+    await shelf.put(["b"], unaware)
 
 
 async def test_a_key_that_is_retired_is_forgotten_by_whoever_looks_again(shelf: Shelf) -> None:

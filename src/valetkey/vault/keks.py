@@ -22,6 +22,8 @@ LIMIT = 2**32
 
 _BLOCK = 1_024
 _EVERY_SECONDS = 5
+_WITHIN_SECONDS = 2
+"""How long the source of a new key is waited for where it is met: everybody's writes may wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Keks:
         self.store_id, self.active = "", ""
         self._known: dict[str, bytes] = {}
         self._reserved = 0
+        self._in_vain: float | None = None  # when its source was asked last, if that brought nothing
 
     def seal(self, place: Place, plain: bytes) -> Sealed:
         """Seal under the key that was active when `ready` was last called."""
@@ -90,18 +93,18 @@ class Keks:
             raise KeyFileError("an older key of the store was made the active one; restore a backup")
         if active != [self.active]:
             self._reserved = 0
-        self._known, self.active = known, active[0]
+        self._known, self.active, self._in_vain = known, active[0], None
 
     async def ready(self, tx: Transaction, active: str, count: int = 1) -> None:
         """Get ready to seal `count` records in a transaction; `active` is ACTIVE as it reads it.
 
         Nothing is ever sealed under another key than that: once a rotation has begun, what the old key
-        seals only becomes less. Raises IntegrityError: this process cannot open it.
+        seals only becomes less. Raises StoreError: this process cannot open it, or not just now.
         """
         if active != self.active:
             await self._again(tx)
         if active != self.active:
-            raise IntegrityError("the store's newest key cannot be opened here; restart this process")
+            raise StoreError("the store's newest key cannot be opened here; restart this process")
         if self._reserved < count:
             # Counted ahead, many at a time; a transaction that is undone loses at most these from the count.
             self._reserved += max(_BLOCK, count)
@@ -109,7 +112,10 @@ class Keks:
         self._reserved -= count
 
     async def meet(self, db: Reads, *keks: str | None) -> None:
-        """Look again if any of these is not known here: another process sealed something under a new key."""
+        """Look again if any of these is not known here: another process sealed something under a new key.
+
+        Raises StoreError where its source cannot be asked, which is not to be taken for damage.
+        """
         if not self._known.keys() >= set(keks) - {None}:
             await self._again(db)
 
@@ -117,19 +123,28 @@ class Keks:
         """Look every few seconds until cancelled, so that a key that is retired is gone here, too."""
         while True:
             await anyio.sleep(_EVERY_SECONDS)
-            await self._again(db)
+            try:
+                await self.load(db)
+            except (KeyFileError, StoreError) as error:
+                _log.critical("the store's keys have changed and cannot be read anew: %s", error)
 
     async def _again(self, db: Reads) -> None:
+        """Look again, for a moment and not right after it was in vain: `follow` has the time."""
+        now = anyio.current_time()
+        if self._in_vain is not None and now - self._in_vain < _EVERY_SECONDS:
+            raise StoreError(_NOT_NOW)
         try:
-            await self.load(db)
-        except (KeyFileError, StoreError) as error:
+            with anyio.fail_after(_WITHIN_SECONDS):
+                await self.load(db)
+        except (KeyFileError, TimeoutError) as error:
+            self._in_vain = now
             _log.critical("the store's keys have changed and cannot be read anew: %s", error)
+            raise StoreError(_NOT_NOW) from None
 
     async def _unwrapped(self, row: Row) -> bytes:
         try:
-            return await to_thread.run_sync(
-                self.source.unwrap, row["wrapped"], place_of(self.store_id, row["id"])
-            )
+            place = place_of(self.store_id, row["id"])
+            return await to_thread.run_sync(self.source.unwrap, row["wrapped"], place, abandon_on_cancel=True)
         except IntegrityError:
             raise KeyFileError(self._wrong(row["source"] or "file")) from None
 
@@ -161,6 +176,7 @@ async def insert(tx: Transaction, new: NewKek, now: int) -> None:
     await tx.run(_INSERT, new.id, now, new.wrapped, new.source)
 
 
+_NOT_NOW = "the store's keys have changed, and the new one cannot be opened here just now"
 ACTIVE = "SELECT id FROM keks WHERE state = 'active'"
 _KEKS = "SELECT id, state, wrapped, source FROM keks WHERE state <> 'retired' ORDER BY id"
 _COUNT = "UPDATE keks SET wraps = wraps + $1 WHERE id = $2"

@@ -58,9 +58,11 @@ class Transit:
             raise IntegrityError("no Transit engine wrapped this key")
         try:
             data = self._asked(transit.decrypt_data, context, ciphertext=blob.decode("ascii", "replace"))
+            return base64.b64decode(data["plaintext"], validate=True)
         except InvalidRequest:
             raise IntegrityError("the Transit engine does not open this key where it stands") from None
-        return base64.b64decode(data["plaintext"])
+        except (KeyError, TypeError, ValueError):
+            raise KeyFileError(f"{self.key_id()}: what it answers is no key; nothing was changed") from None
 
     def _asked(self, ask: Callable[..., Any], context: Place, **what: str) -> dict[str, Any]:
         """Ask it, with the place bound in. An error never says what it answered: that may hold what was sent.
