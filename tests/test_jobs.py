@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from tests.support.town import NOTES, Town, town
 from valetkey.demo.person import PersonWithBrowser
 from valetkey.jobs import EVERY_SECONDS
-from valetkey.model import DAY, MINUTE, SECOND, ConnectionState
+from valetkey.model import DAY, HOUR, MINUTE, SECOND, ConnectionState
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,45 @@ async def test_one_connection_that_cannot_be_given_back_does_not_keep_the_others
     assert given_back.state is ConnectionState.REVOKED
 
 
+async def test_a_provider_that_hangs_holds_up_no_round_for_each_of_its_people(here: Town) -> None:
+    """Twenty seconds each, one after the other: meanwhile this server would pass for one that is ill."""
+    for _ in range(3):
+        async with PersonWithBrowser() as browser:
+            await here.setting_out(browser, await here.newcomer())
+            await browser.submit(account="ana@example.com", decision="allow")
+    here.clock.advance(11 * MINUTE)
+    held = [here.sandbox.strict.faults.set("revoke", "hold", 1) for _ in range(3)]
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(here.house.jobs.once)
+            for one in held:
+                await one.arrived.wait()
+            here.sandbox.strict.faults.release()
+
+
+async def test_one_provider_that_cannot_be_told_does_not_keep_the_others(here: Town) -> None:
+    people = [await here.newcomer() for _ in range(3)]
+    for person in people:
+        await here.connected(person, "notes.list_notes")
+    connections = [(await here.house.connections.rows.of(person.principal))[0] for person in people]
+    for connection in connections:
+        await here.house.connections.revocation.leave(connection, "person")
+    store = here.house.ground.store
+    async with store.transaction() as tx:
+        await tx.run(_UNTELLABLE.format(connection=connections[0].id))
+    await here.house.connections.revocation.retry()
+    waiting = await store.all("SELECT connection FROM give_backs")
+    assert [row["connection"] for row in waiting] == [connections[0].id]
+    async with store.transaction() as tx:
+        await tx.run("DROP TRIGGER untellable")
+    here.clock.advance(2 * HOUR)
+    await here.house.connections.revocation.retry()
+    assert not await store.all("SELECT connection FROM give_backs")
+
+
+_UNTELLABLE = """
+CREATE TRIGGER untellable BEFORE DELETE ON give_backs WHEN OLD.connection = '{connection}'
+BEGIN SELECT RAISE(ABORT, 'untellable'); END"""
 _STUCK = """
 CREATE TRIGGER stuck BEFORE UPDATE ON connections WHEN OLD.subject = '{subject}'
 BEGIN SELECT RAISE(ABORT, 'stuck'); END"""

@@ -67,6 +67,7 @@ class Jobs:
             *self._last(),
         ):
             await _tried(job)
+            await _tried(partial(self._leases.take, JOBS, _LEASE))  # a long round is no absence
         return True
 
     def _acting(self) -> Sequence[Job]:
@@ -84,7 +85,7 @@ class Jobs:
     async def _give_back_unconfirmed(self) -> None:
         late = await self._connections.rows.unconfirmed(self._clock.now() - CONFIRM_WITHIN)
         for connection in late:
-            await _tried(partial(self._connections.revocation.revoke, connection, "system"))
+            await _tried(partial(self._connections.revocation.leave, connection, "system"))
 
 
 async def _tried(job: Callable[[], Awaitable[object]]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import standardwebhooks.webhooks
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.notices.conftest import ANA, MAIL, OPERATOR, WEBHOOK, Here, settled
+from tests.notices.conftest import ANA, BEN, MAIL, OPERATOR, WEBHOOK, Here, settled
 from valetkey.cli.house import operator
 from valetkey.model import DAY, HOUR, MINUTE, SECOND, Secret
 from valetkey.notices import new_webhook_key, secret_text
@@ -142,3 +142,37 @@ async def test_a_test_says_of_each_way_what_came_of_it(tmp_path: Path) -> None:
         assert told == {"mail": "taken", "webhook": "the webhook answered 500"}
         assert len(here.box.to(OPERATOR)) == 1
         assert "s3cret" not in str(told)
+
+
+async def test_a_letter_that_goes_wrong_in_a_way_nobody_foresaw_keeps_no_other(here: Here) -> None:
+    store = here.house.ground.store
+    async with store.transaction() as tx:
+        await tx.run(_STUCK.format(subject=here.ana.subject))
+    for person in (here.ana, here.ben):
+        await here.ends(await here.connection(person))
+    await here.minute()
+    assert len(here.box.to(BEN)) == 1
+    here.clock.advance(HOUR)
+    await here.minute()
+    assert len(here.box.to(BEN)) == 1, "and it is told once"
+    async with store.transaction() as tx:
+        await tx.run("DROP TRIGGER stuck")
+    here.clock.advance(HOUR)
+    await here.minute()
+    assert {state for _, state in await here.rows()} == {"sent"}
+
+
+async def test_a_password_that_does_not_open_leaves_the_operator_the_other_way(tmp_path: Path) -> None:
+    named = MAIL.replace('sender = "', 'username = "us"\nsender = "')
+    async with settled(tmp_path, named + WEBHOOK) as here:
+        await here.house.notices.password.put(Secret("mail-s3cret"), operator())
+        async with here.house.ground.store.transaction() as tx:
+            await tx.run("UPDATE sealed SET version = 7 WHERE purpose = 'smtp_password'")
+        told = await here.house.notices.post.test()
+    assert told["webhook"] == "taken"
+    assert "valetkey notify password" in told["mail"]
+
+
+_STUCK = """
+CREATE TRIGGER stuck BEFORE UPDATE ON notices WHEN NEW.state = 'sent' AND OLD.subject = '{subject}'
+BEGIN SELECT RAISE(ABORT, 'stuck'); END"""

@@ -3,6 +3,8 @@
 Until then its tokens are sealed where no call looks. That it has ended here is done before, in `revoke`.
 """
 
+import logging
+
 import anyio
 
 from valetkey.audit import Audit
@@ -14,11 +16,12 @@ from valetkey.connections.rows import Rows
 from valetkey.connections.tokensets import TokenSets
 from valetkey.connections.verdict import is_final
 from valetkey.egress import Egress
-from valetkey.errors import Dormant, EgressError, IntegrityError, OAuthRefused, UsageError
+from valetkey.errors import Dormant, EgressError, IntegrityError, OAuthRefused, UsageError, where
 from valetkey.manifest import Catalog, Connector
 from valetkey.model import DAY, HOUR, MINUTE, AuditEvent, Clock, Connection, Principal, TokenSet
 from valetkey.store import Store, Transaction
 
+_log = logging.getLogger(__name__)
 GIVE_UP_AFTER = DAY
 _AT_ONCE = 50
 """How many are told in one go of the job, side by side: a provider that hangs costs it twenty seconds."""
@@ -44,16 +47,19 @@ class GivingBack:
         self._catalog, self._clock = catalog, clock
 
     async def prepare(
-        self, tx: Transaction, connection: Connection, tokens: TokenSet | None
+        self, tx: Transaction, connection: Connection, tokens: TokenSet | None, *, within: int = MINUTE
     ) -> Revoked | None:
-        """Set the tokens of an ended connection aside for `tell`, or say why its provider is not told."""
+        """Set the tokens of an ended connection aside for `tell`, or say why its provider is not told.
+
+        `within` is the time that this process has for telling: after it, the job does.
+        """
         settled = await self._settled(tx, connection, tokens)
         if settled is not None:
             await self._audit.append(tx, _event(connection, settled.at_provider))
         elif tokens is not None:
             await self._sets.set_aside(tx, connection.id, connection.principal, tokens)
             now = self._clock.now()
-            await tx.run(_NEW, connection.id, now, now + MINUTE)  # by then this process has tried, or is dead
+            await tx.run(_NEW, connection.id, now, now + within)
         return settled
 
     async def tell(self, connection: Connection) -> Revoked:
@@ -85,7 +91,16 @@ class GivingBack:
         async with anyio.create_task_group() as tasks:
             for row in await self._store.all(_DUE, self._clock.now(), _AT_ONCE):
                 if connection := await self._rows.get(self._store, row["connection"]):
-                    tasks.start_soon(self.tell, connection)
+                    tasks.start_soon(self._told, connection)
+
+    async def _told(self, connection: Connection) -> None:
+        """Tell one; what goes wrong with it stops none of the others, and is tried later, too."""
+        try:
+            await self.tell(connection)
+        except Exception as error:  # noqa: BLE001 - it is one of many
+            _log.error("the provider of %s could not be told of its end: %s", connection.id, where(error))
+            async with self._store.transaction() as tx:
+                await tx.run(_PUT_OFF, self._clock.now() + HOUR, connection.id)
 
     async def _settled(
         self, tx: Transaction, connection: Connection, tokens: TokenSet | None
@@ -140,4 +155,5 @@ _DUE = "SELECT connection FROM give_backs WHERE again <= $1 ORDER BY again LIMIT
 _WAITING = """
 SELECT g.connection FROM give_backs g JOIN connections c ON c.id = g.connection
 WHERE c.issuer = $1 AND c.subject = $2 ORDER BY g.since"""
+_PUT_OFF = "UPDATE give_backs SET again = $1 WHERE connection = $2"
 _LATER = "UPDATE give_backs SET tries = $1, again = $2 WHERE connection = $3"

@@ -44,6 +44,12 @@ class Revocation:
         await self._store.erase_deleted()
         return settled or await self._giving.tell(connection)
 
+    async def leave(self, connection: Connection, by: str) -> None:
+        """The same, and whoever comes to `retry` next tells the provider. Raises UsageError."""
+        async with self._store.transaction() as tx:
+            tokens = await self._end(tx, connection, by, {})
+            await self._giving.prepare(tx, connection, tokens, within=0)
+
     async def give_back(self, connection: Connection, tokens: TokenSet) -> None:
         """Give back tokens that came for a connection after it had ended."""
         async with self._store.transaction() as tx:

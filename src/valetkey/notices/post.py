@@ -4,6 +4,7 @@ A person's letter goes to their proved address alone. What it says is `words`' b
 outbox's.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import anyio
 
 from valetkey.connections import Connections
 from valetkey.egress import Egress, Limits, Mail, MailServer, origin_of
-from valetkey.errors import EgressBadAnswer, EgressError, IntegrityError, UsageError
+from valetkey.errors import EgressBadAnswer, EgressError, IntegrityError, UsageError, where
 from valetkey.model import Clock, ConnectionState, Ids, Json, Principal
 from valetkey.notices import noticing
 from valetkey.notices.addresses import Addresses
@@ -23,6 +24,7 @@ from valetkey.settings.notify import NotifySettings
 from valetkey.store import Store
 from valetkey.vault import KeyRing
 
+_log = logging.getLogger(__name__)
 _LIMITS = Limits(seconds=15, bytes=64 * 1024)
 _AT_ONCE = 8
 _ROUNDS_SECONDS = 20
@@ -79,15 +81,10 @@ class Post:
         return bool(self._settings.ways_to_operator)
 
     async def deliver(self) -> None:
-        """Try what is due, several letters side by side."""
-        with anyio.move_on_after(_ROUNDS_SECONDS) as rounds:
+        """Try what is due, several side by side; what is not begun in time waits for its next turn."""
+        with anyio.move_on_after(_ROUNDS_SECONDS):
             while letters := await self._outbox.claim():
-                with anyio.CancelScope(
-                    shield=True
-                ):  # what is under way is finished: each has its own deadline
-                    await self._try(letters)
-                if rounds.cancel_called:
-                    break
+                await self._try(letters)
 
     async def send_code(self, principal: Principal, address: str) -> None:
         """Send the code that proves an address.
@@ -129,11 +126,20 @@ class Post:
 
         async def one(letter: Letter) -> None:
             async with room:
-                await self._send(letter)
+                with anyio.CancelScope(shield=True):  # what is under way is finished: it has its own deadline
+                    await self._sent_alone(letter)
 
         async with anyio.create_task_group() as tasks:
             for letter in letters:
                 tasks.start_soon(one, letter)
+
+    async def _sent_alone(self, letter: Letter) -> None:
+        """Try one; what goes wrong with it stops none of the others."""
+        try:
+            await self._send(letter)
+        except Exception as error:  # noqa: BLE001 - it is one of many
+            _log.error("a letter could not be tried: %s", where(error))
+            await self._outbox.later(letter, "it could not be written; the log says more")
 
     async def _send(self, letter: Letter) -> None:
         standing = [notice for notice in letter.notices if await self._stands(notice)]
@@ -216,7 +222,12 @@ class Post:
         smtp = self._settings.smtp
         if smtp is None:
             raise EgressBadAnswer("there is no mail server: see [notify.smtp]")
-        password = await self._password.get() if smtp.username else None
+        try:
+            password = await self._password.get() if smtp.username else None
+        except IntegrityError:
+            raise EgressBadAnswer(
+                "the mail server's password does not open: `valetkey notify password`"
+            ) from None
         server = MailServer(smtp.host, smtp.port, smtp.security, smtp.username, password)
         to = self._settings.operator or "" if message.to == "operator" else message.to
         await self._egress.mail(
