@@ -266,7 +266,7 @@ async def over_stdio(one: One, token: str) -> None:
     async with one.here.started("stdio", VALETKEY_TOKEN=token) as server:
         await server.tell(modern("tools/call", {"name": LIST[0], "arguments": {}}))
         said = await server.heard()
-    assert said is not None
+    assert said is not None, one.here.log.read_text()[-2_000:]
     assert "structuredContent" in said
     one.here.heard.shown.append(said.encode())
 

@@ -43,7 +43,11 @@ def valetkey(folder: str, arguments: list[str], **environment: str) -> None:
     _listen(here / "raw.log", [])
     started = ["--starter", str(os.getppid())] if arguments == ["stdio"] else []  # it is in its own session
     sys.argv = ["valetkey", *arguments, *started]
-    cli.main()
+    try:
+        cli.main()
+    except Exception:
+        sys.excepthook(*sys.exc_info())  # what a process that breaks leaves behind; the warm one would not
+        raise
 
 
 def _loaded(done: Callable[..., Awaitable[Any]], secret: Callable[[Any], str], here: Path) -> Any:
