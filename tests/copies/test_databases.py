@@ -75,6 +75,15 @@ async def test_a_move_into_a_database_that_is_killed_goes_on_and_then_one_of_the
         await acts(here, new)
         assert (await looked_over(old))[1].state is State.RETIRED
 
+        async with database(of=url) as dumped:  # as `pg_dump` and `pg_restore` make one
+            third = in_database(another_machine(here.house.ground.settings, tmp_path / "third"), dumped)
+            with pytest.raises(Dormant):
+                await acts(here, third)
+            await Command(third.home, third.home, ("store", "activate", "--other", url)).succeeds()
+            await acts(here, third)
+            with pytest.raises(Dormant):
+                await acts(here, new)
+
         other = await lived_in(here, tmp_path / "other")
         with pytest.raises(UsageError, match="holds a store already"):
             await migrated(other, url, quietly, FACTS)

@@ -19,6 +19,7 @@ from tests.copies.machines import (
     names,
     quietly,
 )
+from tests.support import releases
 from tests.support.linked import Linked
 from valetkey.copies import back_up, copy_at, restored
 from valetkey.copies.opening import of_ground
@@ -26,6 +27,8 @@ from valetkey.copies.restore import Wish
 from valetkey.errors import IntegrityError, KeyFileError, StoreError, UsageError, ValetkeyError
 from valetkey.generation import State
 from valetkey.model import AuditEvent
+from valetkey.settings import load
+from valetkey.store.sqlite import SqliteStore
 
 
 def changed(sql: str, *values: str | bytes) -> Callable[[Path], None]:
@@ -203,3 +206,28 @@ async def test_a_restore_beside_a_server_is_refused(here: Linked, tmp_path: Path
     await backed_up(here, file)
     with pytest.raises(UsageError, match="is used by another process"):
         await restored(here.house.ground.settings, file, Wish(FACTS, replace=True), quietly)
+
+
+async def test_a_record_that_somebody_made_end_at_the_last_number_there_is_does_not_end_the_new_one(
+    here: Linked, tmp_path: Path
+) -> None:
+    file, there = tmp_path / "backup.db", another_machine(here.house.ground.settings, tmp_path / "there")
+    await backed_up(here, file)
+    shutil.copy(file, there.store_file)
+    changed(f"UPDATE audit SET seq = {2**63 - 1} WHERE seq = 1")(there.store_file)
+    done = await restored(there, file, Wish(FACTS, replace=True), quietly)
+    assert done.old is None
+    assert (await looked_over(there))[0].problems == []
+
+
+async def test_a_store_of_the_first_release_is_restored(tmp_path: Path) -> None:
+    file, home = tmp_path / "backup.db", tmp_path / "home"
+    with releases.program_of("0.1.0"):
+        store = await SqliteStore.open(file)
+        await releases.fill(store, "0.1.0")
+        await store.aclose()
+    releases.beside("0.1.0", home)
+    there = load(home)
+    await restored(there, file, Wish(FACTS), quietly)
+    check, now = await looked_over(there)
+    assert (check.problems, now.state) == ([], State.DORMANT)

@@ -4,9 +4,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from tests.generation.opening import opened, reason
@@ -140,11 +138,5 @@ async def test_machines_of_one_database_learn_its_generation_and_a_copied_databa
             await first.recorded()
         assert await reason(tmp_path / "second", url) is None
         assert read_known(tmp_path / "second") == read_known(tmp_path / "first")
-        name = urlsplit(url).path.strip("/")
-        operator = await asyncpg.connect(url.replace(f"/{name}?", "/postgres?"))
-        try:
-            await operator.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
-            assert await reason(tmp_path / "third", url.replace(f"/{name}?", f"/{name}_copy?")) == "copied"
-            await operator.execute(f'DROP DATABASE "{name}_copy" WITH (FORCE)')
-        finally:
-            await operator.close()
+        async with database(of=url) as copy:
+            assert await reason(tmp_path / "third", copy) == "copied"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
@@ -26,10 +27,11 @@ def _server() -> PostgresServer:
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[str]:
-    """Make an empty database, gone after the block. Yields its URL."""
+async def database(of: str | None = None) -> AsyncIterator[str]:
+    """Make an empty database, or a copy of the one at the URL `of`; gone after the block. Yields its URL."""
     server, name = _server().get_uri(), f"test_{secrets.token_hex(8)}"
-    await _as_operator(server, f"CREATE DATABASE {name} TEMPLATE template0")
+    template = urlsplit(of).path.strip("/") if of else "template0"
+    await _as_operator(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield server.replace("/postgres?", f"/{name}?")
     await _as_operator(server, f"DROP DATABASE {name} WITH (FORCE)")
 

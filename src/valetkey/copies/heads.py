@@ -9,7 +9,9 @@ from valetkey.audit.checkpoint import contradiction
 from valetkey.audit.head import Head, read_head, untrusted
 from valetkey.copies.opening import Copy
 from valetkey.errors import IntegrityError, ValetkeyError
-from valetkey.store import Reads
+from valetkey.store import Reads, Row
+
+_MOST = 2**53
 
 
 async def head_beside(copy: Copy) -> Head | None:
@@ -31,7 +33,14 @@ async def head_in(db: Reads, store: str) -> Head | None:
     """Where the chain of a store stands, if it is a copy of `store`."""
     whose = await db.one("SELECT value FROM meta WHERE key = 'store'")
     row = await db.one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-    return Head(row["seq"], bytes(row["hash"])) if row and whose and whose["value"] == store else None
+    return _head(row) if row and whose and whose["value"] == store else None
+
+
+def _head(row: Row) -> Head | None:
+    """What a store says that is not trusted: nobody makes the numbers run out that follow it."""
+    seq, digest = row["seq"], row["hash"]
+    good = isinstance(seq, int) and 0 < seq < _MOST and isinstance(digest, bytes)
+    return Head(seq, digest) if good else None
 
 
 async def head_at(place: Path, store: str) -> Head | None:

@@ -14,7 +14,6 @@ from valetkey.store.sqlite import told
 
 _BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a file."""
-_HOPELESS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -52,9 +51,13 @@ def _has_identity(path: Path) -> bool:
 
 def copy_as_of_now(source: Path, target: Path) -> None:
     """Write a store that is in use into a new, empty file, as it is at this moment. Raises StoreError."""
-    with told(target), closing(sqlite3.connect(source, isolation_level=None)) as connection:
-        connection.execute("PRAGMA busy_timeout = 10000").close()
-        connection.execute("VACUUM INTO ?", (str(target),)).close()
+    try:
+        with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+            connection.execute("PRAGMA busy_timeout = 10000").close()
+            connection.execute("VACUUM INTO ?", (str(target),)).close()
+    except sqlite3.Error as error:
+        with told(source if _is_damage(error) else target):
+            raise
 
 
 def fold(path: Path) -> None:
@@ -70,8 +73,12 @@ def fold_unless_damaged(path: Path) -> None:
         try:
             _fold(path)
         except sqlite3.DatabaseError as error:
-            if not getattr(error, "sqlite_errorname", "").startswith(_HOPELESS):
+            if not _is_damage(error):
                 raise
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def _fold(path: Path) -> None:
