@@ -156,13 +156,17 @@ def hits(here: Loud, told: bytes) -> list[Hit]:
 
 
 async def assert_a_leak_is_found(here: Loud, one: One) -> None:
-    """Let a room log what it holds: it is found, in each of its spellings."""
+    """Let a room log what it holds, and store it: it is found, in each of its spellings."""
     before = here.raw.stat().st_size
     here.leak.touch()
     await one.called(await here.town.token(one.person))
     here.leak.unlink()
     said = here.raw.read_bytes()[before:]
     assert {hit.spelling for hit in here.heard.never.found(said, "raw.log")} >= set(spellings("a token"))
+    async with here.town.house.ground.store.transaction() as tx:
+        await tx.run("INSERT INTO meta VALUES ('leak', $1)", one.password)
+    log = here.home / "store.db-wal"
+    assert Hit("a new password", "raw", log.name) in here.heard.never.found_in([log])
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

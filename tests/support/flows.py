@@ -87,7 +87,7 @@ async def secures_themselves(one: One) -> None:
         await browser.submit(password=one.password, new=new)
         one.password = new
         await browser.open(f"{one.here.town.url}/mine/notices")
-        await browser.submit(password=one.password, address=ACCOUNT)
+        await browser.submit(password=one.password, address=f"{one.person.name}@example.com")
         await browser.submit(code=one.here.receiver.code())
     async with PersonWithBrowser() as browser:
         await browser.open(f"{one.here.town.url}/signin?return_to=/mine/sessions")
