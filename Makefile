@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SOAK   ?= 1200
 
 # Half as many again as there are cores: a test often waits for a process, a browser or a deadline.
 WORKERS := $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 + 1) / 2 )))
@@ -45,8 +46,10 @@ format: $(READY) ## Let ruff lay out the code and fix what it can
 bench: $(READY) ## What one call costs, beside the floor it stands on
 	$(BIN)/python -m benchmarks
 
-soak: $(READY) ## The tests of what must survive, at full scale: hours, not minutes
+soak: $(READY) ## The tests of what must survive, at full scale: hours; then a server under load for SOAK=1200 seconds
 	VALETKEY_SCALE=full $(BIN)/python -m pytest -m reliability -n $(WORKERS) --dist worksteal --durations 20
+	$(BIN)/python -m benchmarks.soak --seconds $(SOAK)
+	$(BIN)/python -m benchmarks.held --seconds $$(($(SOAK) / 2))
 
 truth: $(READY) ## A hundred thousand calls by everybody on four servers: was each answer the right one?
 	$(BIN)/python -m benchmarks.truth

@@ -50,7 +50,7 @@ async def main(seconds: float, rate: float) -> bool:
             furnish(home, 10, settings_text(upstream.url, base_url, more, [str(CONNECTORS)]))
             residents, visitor = await _settled(home, providers)
             bustle = Bustle(port, operator, residents, visitor, providers.strict, rate)
-            async with _server(home, port) as process:
+            async with server(home, port) as process:
                 samples = await _watched(bustle, process, home, seconds)
                 lost = await _lost(bustle)
     return _said(bustle, judged(samples), lost)
@@ -68,7 +68,8 @@ async def _settled(home: Path, providers: Sandbox) -> tuple[list[Resident], tupl
 
 
 @asynccontextmanager
-async def _server(home: Path, port: int) -> AsyncIterator[psutil.Process]:
+async def server(home: Path, port: int) -> AsyncIterator[psutil.Process]:
+    """`benchmarks.soaked` on a home, from when it listens until the block ends."""
     command = [sys.executable, "-m", "benchmarks.soaked", str(home), str(port)]
     with (home.parent / "server.log").open("w") as log:
         process = await anyio.open_process(command, stdin=None, stdout=log, stderr=log)
@@ -84,15 +85,21 @@ async def _server(home: Path, port: int) -> AsyncIterator[psutil.Process]:
 
 async def _watched(bustle: Bustle, process: psutil.Process, home: Path, seconds: float) -> list[Sample]:
     """Let it go on for so long; look now and then, and say what is seen."""
-    samples, began = list[Sample](), time.monotonic()
+    samples, began, told = list[Sample](), time.monotonic(), 0
     async with bustle.going_on(), anyio.create_task_group() as tasks:
         tasks.start_soon(_rotating, home, seconds / ROTATIONS)
         while (at := time.monotonic() - began) < seconds:
             samples.append(await looked(process, home, at, bustle.calls))
-            print(samples[-1], f" {len(bustle.wrong)} wrong", flush=True)  # noqa: T201 - the progress
+            told = _told(bustle, samples[-1], told)
             await anyio.sleep(max(seconds / SAMPLES, 1))
         tasks.cancel_scope.cancel()
     return samples
+
+
+def _told(bustle: Bustle, sample: Sample, told: int) -> int:
+    """Say how it goes, and what went wrong since; how much of that is told by now."""
+    print(sample, *bustle.wrong[told:], sep="\n  WRONG: ", flush=True)  # noqa: T201 - the progress
+    return len(bustle.wrong)
 
 
 async def _rotating(home: Path, pause: float) -> None:

@@ -1,0 +1,49 @@
+"""The soak's own judgement: what grows with the calls is found, and what comes and goes is not."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from benchmarks.vitals import Sample, judged
+
+CHANCE = Random(5)
+
+
+def sample(number: int, **more: int) -> Sample:
+    """The server after so many thousand calls. It took up memory at first, and breathes since then."""
+    calls, breath = number * 1_000, CHANCE.randrange(100_000)
+    memory = 120_000_000 - 20_000_000 // (number + 1) + breath
+    holds = {"memory": memory, "descriptors": 50 + number % 3, "threads": 8, "tasks": 20 + number % 5}
+    holds |= {"log": 4_000_000 * (number % 2), "store": calls * 700}
+    kinds = Counter({"valetkey.Thing": 5_000 + number % 7})
+    held = {name: value + more.get(name, 0) * calls // 1_000 for name, value in holds.items()}
+    kinds["valetkey.Leaked"] = more.get("objects", 0) * calls // 1_000
+    return Sample(at=number * 10.0, calls=calls, kinds=kinds, **held)
+
+
+def test_a_server_that_only_breathes_is_flat() -> None:
+    verdict = judged([sample(number) for number in range(120)])
+    assert verdict.flat, verdict.lines
+
+
+@pytest.mark.parametrize(
+    ("what", "per_thousand_calls"),
+    [
+        ("memory", 56_000),
+        ("descriptors", 1),
+        ("tasks", 1),
+        ("threads", 1),
+        ("log", 100_000),
+        ("objects", 1_000),
+    ],
+)
+def test_what_grows_is_found(what: str, per_thousand_calls: int) -> None:
+    verdict = judged([sample(number, **{what: per_thousand_calls}) for number in range(120)])
+    assert not verdict.flat
+    assert any(line.startswith(f"GROWS: {what}") for line in verdict.lines), verdict.lines
+
+
+def test_what_there_is_more_of_is_named() -> None:
+    verdict = judged([sample(number, objects=1_000) for number in range(120)])
+    assert any("of valetkey.Leaked" in line for line in verdict.lines)
