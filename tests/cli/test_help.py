@@ -1,5 +1,6 @@
 """Help that teaches: every command says in a line what it does, shows an example, and fits a terminal."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,15 @@ def test_no_line_of_the_help_is_broken_by_a_terminal(path: tuple[str, ...]) -> N
     lines = command.help.splitlines()
     assert len(lines[0]) <= (60 if len(path) == 1 else 68)  # what is left beside the names in a list
     assert [line for line in lines if len(line) > FITS] == []
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_nothing_in_brackets_is_taken_for_a_style_and_left_out(path: tuple[str, ...]) -> None:
+    command = ROOT
+    for name in path:
+        command = command.commands[name]
+    texts = [command.help, *(getattr(parameter, "help", None) for parameter in command.params)]
+    assert [text for text in texts if text and re.search(r"(?<!\\)\[[a-z]", text)] == []
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path[-1] in LISTS], ids=" ".join)

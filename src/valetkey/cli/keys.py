@@ -27,7 +27,7 @@ def status(*, as_json: AsJson = False) -> None:
     """Show each key, how many records it seals, and what to do next.
 
     Each record has a data key of its own, which one of these wraps. These in
-    turn are wrapped by the root key; [key] in valetkey.toml says where that is.
+    turn are wrapped by the root key; \\[key] in valetkey.toml says where that is.
 
     Example:
       valetkey keys status
@@ -166,7 +166,10 @@ def move(
     before: Annotated[
         Path,
         typer.Option(
-            "--from", metavar="FILE", help="valetkey.toml as it was, with the old [key].", show_default=False
+            "--from",
+            metavar="FILE",
+            help="valetkey.toml as it was, with the old \\[key].",
+            show_default=False,
         ),
     ],
     *,
@@ -174,7 +177,7 @@ def move(
 ) -> None:
     """Put the keys under another root key, which valetkey.toml names now.
 
-    Keep the old settings, change [key] (a passphrase in place of the file,
+    Keep the old settings, change \\[key] (a passphrase in place of the file,
     another file, a KMS), and stop the servers, which have the old one alone. The
     keys are wrapped anew in one step; no record is touched. Where somebody may
     have seen the old root key and the store, rotate afterwards, too.
