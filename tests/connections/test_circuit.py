@@ -1,5 +1,6 @@
 """A provider that does not answer is asked by one at a time, until it does."""
 
+import anyio
 import pytest
 
 from tests.support.clock import FakeClock
@@ -52,6 +53,43 @@ def test_one_asks_again_and_the_others_wait_for_what_it_hears(circuits: Circuits
         assert [wait(circuits), wait(circuits)] == [1 * SECOND] * 2
         circuits.answered(NAME)
     assert wait(circuits) == 0
+
+
+@pytest.mark.parametrize("well", [True, False])
+async def test_whoever_comes_while_one_asks_alone_waits_for_what_it_hears(
+    circuits: Circuits,
+    clock: FakeClock,
+    well: bool,
+) -> None:
+    heard: list[int] = []
+
+    async def come() -> None:
+        assert await circuits.heard(NAME)
+        heard.append(wait(circuits))
+
+    fail(circuits)
+    clock.advance(1 * SECOND)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            with circuits.asking(NAME):
+                for _ in range(3):
+                    tasks.start_soon(come)
+                await anyio.wait_all_tasks_blocked()
+                assert heard == []
+                circuits.answered(NAME) if well else circuits.failed(NAME, None)
+    assert heard == [0 if well else SECOND] * 3
+    assert not await circuits.heard(NAME), "nobody asks now"
+
+
+async def test_it_is_waited_for_no_longer_than_a_request_may_take(
+    circuits: Circuits, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("valetkey.connections.circuit.HARD_SECONDS", 0.01)
+    fail(circuits)
+    clock.advance(1 * SECOND)
+    with anyio.fail_after(10), circuits.asking(NAME):
+        assert not await circuits.heard(NAME)
+        assert wait(circuits) == 1 * SECOND
 
 
 def test_whoever_asked_and_never_told_leaves_the_turn_to_the_next(

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import anyio
+
+from valetkey.connections.endpoint import HARD_SECONDS
 from valetkey.connections.verdict import backoff
 from valetkey.model import MINUTE, SECOND, Clock, Randomness
 
@@ -20,12 +23,14 @@ LONGEST_WAIT = 15 * MINUTE
 
 @dataclass(slots=True)
 class _Circuit:
-    """`failures` in a row; `tries` in vain since it opened, 0 while it is closed; `alone`: one asks now."""
+    """`failures` in a row; `tries` in vain since it opened, 0 while it is closed; `alone`, while one asks
+    for all the others, is set when it has ended.
+    """
 
     failures: int = 0
     tries: int = 0
     until: int = 0
-    alone: bool = False
+    alone: anyio.Event | None = None
 
 
 class Circuits:
@@ -35,18 +40,29 @@ class Circuits:
         self._clock, self._randomness = clock, randomness
         self._circuits = defaultdict[str, _Circuit](_Circuit)
 
+    async def heard(self, registration: str) -> bool:
+        """Wait, as long as a request may take, for what the one hears who asks alone; False: nobody did."""
+        circuit = self._circuits.get(registration)
+        if circuit is None or circuit.alone is None:
+            return False
+        with anyio.move_on_after(HARD_SECONDS):
+            await circuit.alone.wait()
+            return True
+        return False
+
     @contextmanager
     def asking(self, registration: str) -> Iterator[int]:
         """Give the turn to ask, for the length of the block: the milliseconds to wait for it, 0 for now."""
         circuit = self._circuits[registration]
         wait = self._wait(circuit)
-        alone = wait == 0 and circuit.tries > 0
+        alone = anyio.Event() if wait == 0 and circuit.tries > 0 else None
         circuit.alone = circuit.alone or alone
         try:
             yield wait
         finally:
-            if alone:
-                circuit.alone = False
+            if alone is not None:
+                circuit.alone = None
+                alone.set()
 
     def answered(self, registration: str) -> None:
         """It answered, be it with a refusal of what was asked."""

@@ -145,7 +145,9 @@ class Refresher:
                 await anyio.sleep(_OTHERS_POLL)
 
     async def _tried(self, held: Held, connector: Connector, *, useless: bool) -> Held | None:
-        """Refresh under a lease; None: somebody else has it, and what they make of it has to be awaited."""
+        """Refresh under a lease; None: somebody else has it, or had the turn to ask: look again."""
+        if useless and await self._circuits.heard(registration(held)):
+            return None
         with self._circuits.asking(registration(held)) as wait:
             if wait:
                 return as_it_is(held, connector, wait=wait, useless=useless)
