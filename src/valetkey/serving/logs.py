@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from time import perf_counter
+from time import gmtime, perf_counter
 from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
@@ -95,7 +95,9 @@ def _shown(path: str) -> str:
 
 
 class _Json(JsonFormatter):
-    """Every field a string or a number of ours; everything outside ASCII is escaped."""
+    """Every field a string or a number of ours; everything outside ASCII is escaped. Times are UTC."""
+
+    converter = gmtime
 
     def __init__(self) -> None:
         super().__init__(json_ensure_ascii=True)
@@ -103,7 +105,7 @@ class _Json(JsonFormatter):
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        log_data["at"] = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}"
+        log_data["at"] = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}Z"
         log_data |= {"level": record.levelname.lower(), "logger": record.name, "message": record.msg}
         if asked := getattr(record, "request", None):
             log_data["request"] = asked
