@@ -100,7 +100,7 @@ async def loud(
     url = f"http://localhost:{port}"
     heard.listen_at(url)
     async with AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(600))
+        stack.enter_context(anyio.fail_after(1_800))
         base_url = await stack.enter_async_context(sandbox.running(providers))
         receiver = await stack.enter_async_context(receiving())
         _settle(folder, base_url, f"{more}\n{receiver.settings}\n{_watched(operators)}", receiver.origins)
