@@ -97,10 +97,9 @@ def _shown(path: str) -> str:
 class _Json(JsonFormatter):
     """Every field a string or a number of ours; everything outside ASCII is escaped. Times are UTC."""
 
-    converter = gmtime
-
     def __init__(self) -> None:
         super().__init__(json_ensure_ascii=True)
+        self.converter = gmtime
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
