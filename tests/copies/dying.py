@@ -11,11 +11,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from valetkey import cli
 from valetkey.copies import copying
 from valetkey.store import Transaction
 from valetkey.store.postgres import PostgresStore
 from valetkey.store.sqlite import _InThread
+
+COMMANDS = typer.main.get_command(cli.app)
+"""Made before the fork, as each process makes them."""
 
 
 def commanding(
@@ -33,6 +38,7 @@ def commanding(
     os.dup2(1, 2)  # a file may be what it is not to write to
     if room is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    typer.main.get_command = lambda typer_instance: COMMANDS
     steps = _Steps(dies_at, later)
     _count(within, steps.taken)
     try:

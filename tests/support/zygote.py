@@ -25,6 +25,8 @@ from valetkey.manifest import Catalog, shipped
 from valetkey.people.passwords import Passwords
 
 WARM = (
+    "rich.console",
+    "tests.copies.dying",
     "tests.support.victims",
     "valetkey.cli.serve",
     "valetkey.copies",
@@ -64,7 +66,8 @@ def _warm() -> None:
     setattr(wire, "tls", tls)  # noqa: B010 - it is not wire's to export
     Passwords.memory_kib = 64
     Catalog.load = cached(Catalog.load)  # type: ignore[method-assign]  # a function, too
-    Catalog.load([shipped(), CONNECTORS], allow_hooks=[shipped()])
+    for folders in ([shipped()], [shipped(), CONNECTORS]):
+        Catalog.load(folders, allow_hooks=[shipped()])
     gc.collect()
     gc.freeze()  # a child that collects would copy every page
 
