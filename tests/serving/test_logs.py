@@ -98,7 +98,7 @@ def test_a_record_is_one_line_whatever_is_in_it(written: Written, evil: str) -> 
 
 
 def _handle(record: logging.LogRecord) -> None:
-    """Hand a record to our handler alone: pytest's own keep it for a report, which takes no half characters."""
+    """Hand a record to our handler alone: pytest keeps what it hears for a report, which takes no halves."""
     logging.getLogger().handlers[0].handle(record)
 
 
