@@ -38,6 +38,7 @@ id_jag = true
 [issuers.corp.sign_in]
 client_id = "valetkey-pages"
 """
+LETTERS = {"valetkey.code", "valetkey.test", "valetkey.person.notice"}
 CODE = "code-of-a-canary-0123456789"
 SECRET, KEY = "Zq+7/pX&k 9~ü_-0aB", bytes(range(240, 256)) + bytes(range(16))
 
@@ -145,6 +146,7 @@ def assert_it_was_loud(here: Loud, heard: Overheard) -> None:
     assert len(heard.never) > 30 * PEOPLE
     assert len(heard.once) > 20 * PEOPLE
     assert len(heard.shown) > 50 * PEOPLE
+    assert {one.json["type"] for one in here.receiver.recorder.received} >= LETTERS
     assert {file.name for file in here.left()} >= {"store.db", "store.db-wal", "store.db-shm", "backup.db"}
 
 
