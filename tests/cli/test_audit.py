@@ -131,6 +131,18 @@ def test_an_export_is_written_once_and_never_over_a_file(cli: Cli, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "home"]
 
 
+def test_an_export_of_a_restored_store_counts_what_is_in_it(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "backup.db"
+    assert cli("backup", str(file)).code == 0
+    assert cli("people", "add", "ben").code == 0  # recorded, and not in the backup
+    assert cli("restore", str(file), "--replace").code == 0
+    exported = cli("audit", "export")
+    _, *events, _ = exported.out.splitlines()
+    last = json.loads(json.loads(events[-1])["core"])["seq"]
+    assert f"{len(events)} events" in exported.err
+    assert last > len(events), "numbers that are not in this store are passed over"
+
+
 def test_an_export_to_stdout_holds_the_fact_of_it(cli: Cli) -> None:
     exported = cli("audit", "export", "-", "--with-personal")
     *_, event, head = map(json.loads, exported.out.splitlines())

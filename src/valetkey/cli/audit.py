@@ -216,7 +216,10 @@ def anchor(file: Path | None) -> "Head | None":
     try:
         noted = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{file}: the anchor cannot be read") from None
+        wanted = (
+            "a file that holds `<number>:<hash>`, as `valetkey audit verify` prints it, or audit-head.json"
+        )
+        raise UsageError(f"{file}: the anchor cannot be read; it is {wanted}") from None
     signed = read_head(file) if noted.startswith("{") else None
     return signed.head if signed else Head.parse(noted)
 
