@@ -97,6 +97,7 @@ async def test_where_the_other_copy_cannot_be_reached_nobody_but_a_person_or_a_f
     assert await state_of(there) is State.LIVE
 
 
+@pytest.mark.reliability
 async def test_an_activation_that_is_killed_leaves_one_live_copy_at_most_and_is_run_again(
     here: Linked, tmp_path: Path
 ) -> None:

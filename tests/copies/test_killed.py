@@ -37,8 +37,8 @@ async def test_a_backup_that_is_killed_is_there_whole_or_not_at_all_while_the_st
             assert file.stat().st_mode & 0o777 == 0o600
     assert killed >= 4, "hardly a kill was in time: this proved nothing"
     file.unlink(missing_ok=True)
-    await backed_up(here, file)
-    assert names(folder) == ["monday.db"], "what was killed left nothing that stays"
+    await backed_up(here, folder / "tuesday.db")
+    assert names(folder) == ["tuesday.db"], "what was killed left nothing that stays"
 
 
 async def test_a_backup_onto_a_disk_that_is_full_leaves_nothing_there_and_the_store_is_used(

@@ -8,13 +8,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 
 from valetkey.errors import UsageError
 from valetkey.store.files import remove, to_disk
 
-_UNFINISHED = ".unfinished"
+_UNFINISHED = ".valetkey-unfinished"
 
 
 @contextmanager
@@ -55,7 +54,7 @@ def _taken(path: Path) -> UsageError:
 
 def _made(path: Path) -> tuple[int, Path]:
     try:
-        _clear(path)
+        _clear(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
         draft = Path(name)
         _lock(descriptor)
@@ -69,9 +68,9 @@ def _impossible(path: Path, error: OSError) -> UsageError:
     return UsageError(f"{path}: cannot be made ({error.strerror})")
 
 
-def _clear(path: Path) -> None:
-    """Remove what is left of drafts whose processes are gone; the lock of one that lives is its own."""
-    for left in path.parent.glob(f".{escape(path.name)}.*{_UNFINISHED}"):
+def _clear(folder: Path) -> None:
+    """Remove what is left there of drafts whose processes are gone; whoever makes one has it locked."""
+    for left in folder.glob(f".*{_UNFINISHED}"):
         with suppress(OSError):  # it is another account's
             descriptor = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
