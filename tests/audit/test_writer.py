@@ -151,6 +151,14 @@ async def test_one_event_that_cannot_be_written_does_not_end_the_audit(
     assert [record.id for record in await records(store, vault)] == ["call_2"]
 
 
+async def test_who_waits_for_what_was_left_never_waits_for_an_audit_that_is_closed(start: Start) -> None:
+    async with start() as audit:
+        await made(audit, "call_1")
+        await audit.settled()
+    with anyio.fail_after(5):
+        await audit.settled()
+
+
 HOSTILE = [
     '\n{"core":"forged"}\n',
     "\r\n",

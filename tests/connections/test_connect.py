@@ -238,4 +238,7 @@ async def test_a_person_who_closes_their_browser_loses_nothing_that_was_redeemed
         redeeming.released.set()
         await sealed.arrived.wait()
     assert [one.state for one in await _mine(here, ana)] == [ConnectionState.CONFIRMING]
+    (request,) = await here.house.requests.open_for(here.house.ground.store, ana.principal)
+    with pytest.raises(PageError, match="Nothing to confirm"):  # nobody can say yet whose it is
+        await here.house.reading.confirming(request)
     sealed.released.set()

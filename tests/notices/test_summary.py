@@ -2,6 +2,7 @@
 
 from tests.notices.conftest import ANA, OPERATOR, Here
 from valetkey.model import DAY, HOUR, MINUTE, AuditEvent, Registration, Secret
+from valetkey.notices.survey import _INTEGRITY
 
 
 def letters(here: Here) -> list[str]:
@@ -119,3 +120,8 @@ async def refused(here: Here) -> None:
         new = Registration("my-google", "google", "id", Secret("s"))
         await house.connections.registrations.add(tx, new, here.ana.principal)
         await house.connections.registrations.refused(tx, "my-google", "invalid_client")
+
+
+async def test_what_is_counted_every_minute_is_found_by_an_index(here: Here) -> None:
+    (plan, *_) = await here.house.ground.store.all(f"EXPLAIN QUERY PLAN {_INTEGRITY}", 0)
+    assert "audit_of_integrity" in plan["detail"]

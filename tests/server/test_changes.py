@@ -13,6 +13,7 @@ from tests.support.town import OPERATOR, Town, town
 from valetkey.grants import Given, Less, More
 from valetkey.model import HOUR, Actor, AuditEvent, Grant
 from valetkey.people import Person
+from valetkey.server.changes import Changes
 
 UNTIL_REVOKED = Given(frozenset({"gmail.list_unread"}), frozenset({"gmail.send_message"}), None)
 
@@ -214,3 +215,13 @@ async def test_another_agent_of_the_person_hears_nothing(here: Town, ana: Person
                 assert not others.is_set()
                 await _grant(here, ana, UNTIL_REVOKED, "other")
                 await others.wait()
+
+
+async def test_what_was_looked_through_is_not_looked_through_again(here: Town) -> None:
+    """Calls are events, too, and change no list: an hour of them would be read anew twice a second."""
+    ground = here.house.ground
+    changes = Changes(ground.store, ground.clock)
+    await ground.audit.note(*[AuditEvent("callback.refused", "person", None, None) for _ in range(3)])
+    async with anyio.create_task_group() as tasks:
+        seen = await changes._look(0, tasks)
+    assert seen == await changes._head()

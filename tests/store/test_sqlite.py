@@ -190,13 +190,15 @@ async def test_a_deleted_secret_is_nowhere_on_disk_after_erasing(store: SqliteSt
 
 
 async def test_erasing_says_when_a_reader_elsewhere_is_in_the_way(store: SqliteStore, tmp_path: Path) -> None:
-    await store._writing.all("PRAGMA busy_timeout = 1")
+    """And waits for none: an export may take minutes, and nobody can write while it is waited for."""
     reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM leases").fetchall()
     async with store.transaction() as tx:
         await tx.run(ADD, "newer", "me")
-    assert not await store.erase_deleted()
+    with anyio.fail_after(8):
+        assert not await store.erase_deleted()
+    assert [row["timeout"] for row in await store._writing.all("PRAGMA busy_timeout")] == [10_000]
     reader.close()
     assert await store.erase_deleted()
 

@@ -107,13 +107,13 @@ class Audit:
         """
         young = self._clock.now() - LEFT_OPEN
         # Read outside the transaction: the first time it looks at every call, and no writer waits for it.
-        up_to = await self._store.one(_OLD_ENOUGH, self._closed_up_to, young)
+        (up_to,) = await self._store.all(_OLD_ENOUGH, self._closed_up_to, young)
         rows = await self._store.all(_LEFT_OPEN, self._closed_up_to, young)
         items = [Pending(_closed_as_unknown(row), call=row["call"]) for row in rows]
         if items:
             async with self._store.transaction() as tx:
                 await self._appender.append(tx, items)
-        self._closed_up_to = up_to["seq"] if up_to and up_to["seq"] is not None else self._closed_up_to
+        self._closed_up_to = self._closed_up_to if up_to["seq"] is None else up_to["seq"]
         return sum(item.written for item in items)
 
     async def _outcome_of(self, call: CallId) -> str:

@@ -190,6 +190,7 @@ class GroupCommit:
                     self._written.set()
                     self._written = anyio.Event()
                 tasks.cancel_scope.cancel()
+            self._written.set()  # for good: nothing is left by now, and nothing more is taken
 
     async def _want_what_was_left(self) -> None:
         while True:

@@ -113,10 +113,15 @@ class Parts:
     async def waiting(self, request: AccessRequest) -> Confirming:
         """Return the new connection that waits for its person's word. Raises PageError 404: none does."""
         waiting = await self._connecting.waiting(request.id, request.principal, request.left)
-        if waiting is None:
+        if waiting is None or self._is_unnamed(waiting.connection):
             text = "There is no connection waiting for you here. Open the link again."
             raise PageError(404, "Nothing to confirm", text)
         return waiting
+
+    def _is_unnamed(self, connection: Connection) -> bool:
+        """Whether its provider is still being asked whose it is: nobody says yes before they see that."""
+        connector = self._catalog.connectors.get(connection.connector)
+        return connector is not None and connector.whoami is not None and connection.account is None
 
     async def _part(self, request: AccessRequest, names: Iterable[str], wanted: str | None) -> Part:
         asked = tuple(self._tool(name) for name in names)

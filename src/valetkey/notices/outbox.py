@@ -126,9 +126,7 @@ class Outbox:
 
     async def backlog(self, db: Reads) -> Backlog:
         """Return how it stands with delivery."""
-        row = await db.one(_BACKLOG)
-        if row is None:
-            return Backlog(0, 0, 0, None)
+        (row,) = await db.all(_BACKLOG)  # it looks at every notice there is
         return Backlog(row["waiting"], row["failing"] or 0, row["given_up"] or 0, row["problem"])
 
     async def forget(self, tx: Transaction, principal: Principal) -> None:

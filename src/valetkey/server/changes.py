@@ -142,10 +142,12 @@ class Changes:
         return seen
 
     async def _look(self, seen: int, tasks: TaskGroup) -> int:
-        rows = await self._store.all(_CHANGES, seen, *_WATCHED)
+        """Look at the events since; what was looked through is not looked through again."""
+        head = await self._head()
+        rows = await self._store.all(_CHANGES, seen, head, *_WATCHED)
         await self._listeners.tell(_of_kinds(rows, (*_KINDS, *_OF_AGENTS)))
         self.presences.look(tasks, _of_kinds(rows, _ENDING))
-        return max([seen, *(int(row["seq"]) for row in rows)])
+        return int(rows[-1]["seq"]) if len(rows) == _MOST else head
 
     async def _ended(self, then: int, now: int) -> list[Whose]:
         """Those who are refused something and of whose grants one ended: the refusal, or what undid it."""
@@ -195,12 +197,13 @@ class CallersChanges:
         return await call_next(ctx)
 
 
+_MOST = 1_000
 _LASTING = ("tools/call", "subscriptions/listen")
 _WATCHED = tuple(dict.fromkeys((*_KINDS, *_OF_AGENTS, *_ENDING)))
 _CHANGES = f"""
 SELECT seq, kind, issuer, subject, actor FROM audit
-WHERE seq > $1 AND kind IN ({", ".join(f"${n}" for n in range(2, len(_WATCHED) + 2))})
-ORDER BY seq LIMIT 1000"""  # noqa: S608 - placeholders only
+WHERE seq > $1 AND seq <= $2 AND kind IN ({", ".join(f"${n}" for n in range(3, len(_WATCHED) + 3))})
+ORDER BY seq LIMIT {_MOST}"""  # noqa: S608 - placeholders only
 _ENDED = """
 SELECT DISTINCT 'grant.ended' AS kind, g.issuer, g.subject, g.actor FROM grants g
 WHERE g.until > $1 AND g.until <= $2 AND g.revoked IS NULL AND EXISTS (

@@ -25,6 +25,8 @@ _EACH = ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "b
 _WRITER = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _READER = ("query_only = ON",)  # a write outside a transaction is refused, not lost
 _QUICK = ("busy_timeout = 0", "synchronous = NORMAL", "secure_delete = ON", "wal_autocheckpoint = 0")
+_ERASING = 100
+"""Milliseconds: longer than any read but a long one takes."""
 
 _BY_THREAD = 256
 """Every so many quick transactions one takes the slow way, whose commit folds the log into the file."""
@@ -264,10 +266,16 @@ class SqliteStore(_InThread):
     async def erase_deleted(self) -> bool:
         """Fold the write-ahead log into the file, so that no deleted secret stays on disk in it.
 
-        False when another process kept reading an older state for ten seconds: try again later.
+        False while another process reads an older state: try again later. It is not waited for, because
+        nobody can write meanwhile: a long export would stop everybody for ten seconds, every minute.
         """
         async with self._lock:
-            found = await self._writing.one("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._writing.all(f"PRAGMA busy_timeout = {_ERASING}")
+            try:
+                found = await self._writing.one("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._writing.all(f"PRAGMA {_EACH[-1]}")
         return found is not None and found["busy"] == 0
 
     async def aclose(self) -> None:
