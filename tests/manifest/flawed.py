@@ -4,6 +4,10 @@ Flawed = tuple[str, str, str, str, str | None]
 """`(old, new, where, says, nearest)`."""
 
 BASE = "https://api.acme.example/v1"
+KEYED = """"oauth2"
+authorize_url = "https://acme.example/authorize"
+token_url = "https://acme.example/token"
+client_auth = "private_key_jwt\""""
 
 IN_THE_HEAD: list[Flawed] = [
     (BASE, "http://api.acme.example/v1", "base_url", "is not https", None),
@@ -29,6 +33,7 @@ IN_THE_HEAD: list[Flawed] = [
     ('title    = "Acme"\n', "", "title", "missing", None),
     ("2026-11-24", "last week", "checked", "date", None),
     ('"none"', '"oauth1"', "auth", "unknown kind", None),
+    ('"none"', KEYED, "auth.client_auth", "not supported yet", None),
     ('"acme"\n', '"valetkey"\n', "name", "the server's own tools", None),
     ('"none"', '"bearer"\nwhere = "there"', "whoami", "is tried with it before it is kept", None),
 ]  # fmt: skip

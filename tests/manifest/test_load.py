@@ -228,7 +228,7 @@ token_params = { expiring = "1" }
 refresh_params = { a = "b" }
 authorize_params = { prompt = "consent" }
 pkce = "off"
-client_auth = "private_key_jwt"
+client_auth = "none"
 token_body = "json"
 scope_param = "user_scope"
 scope_separator = ","

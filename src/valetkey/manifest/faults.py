@@ -48,6 +48,8 @@ def _urls(manifest: Manifest) -> Faults:
     for where, url in urls.items():
         if "{" in url:
             yield where, Flaw("a host that differs by connection is not supported yet")
+    if getattr(manifest.auth, "client_auth", None) == "private_key_jwt":
+        yield "auth.client_auth", Flaw("clients with keys of their own are not supported yet")
 
 
 def _tool(manifest: Manifest, name: str, tool: Tool) -> Faults:
