@@ -5,7 +5,6 @@ Times are epoch milliseconds; ids are a prefix and a UUIDv7 (RFC 9562 section 5.
 
 import secrets
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -87,7 +86,7 @@ class Ids:
         value = (self._clock.now() << 80) | int.from_bytes(self._randomness(10), "big")
         value = (value & ~(0xF << 76)) | (0x7 << 76)
         value = (value & ~(0x3 << 62)) | (0x2 << 62)
-        return f"{prefix}_{uuid.UUID(int=value).hex}"
+        return f"{prefix}_{value:032x}"
 
 
 class Effect(StrEnum):

@@ -53,7 +53,7 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("settings/*", "manifest/*", "api/*"),
     ),
     "pythonjsonlogger": ("log lines as JSON", ("serving/logs.py",)),
-    "pydantic_core": ("results as JSON, in Rust", ("manifest/*", "server/handlers.py")),
+    "pydantic_core": ("results as JSON, in Rust", ("manifest/*", "server/handlers.py", "server/direct.py")),
     "requests": ("hvac's errors", ("vault/sources/transit.py",)),
     "rich": ("text for a person at a terminal", ("cli/*", "demo/*")),
     "starlette": (

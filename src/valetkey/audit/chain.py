@@ -21,6 +21,8 @@ MAX_PERSONAL = 65_536
 MAX_DEPTH = 32
 """How deep a value may be nested: what is written here has to be readable everywhere."""
 _CUT = " …"
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+"""Made once: `json.dumps` would make it for each event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def read_core(core: Json) -> Mapping[str, Json]:
 
 def compact(value: Json) -> str:
     """JSON in ASCII on one line: no character somebody wrote can begin a new record."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return _encode(value)
 
 
 def capped(value: Json, depth: int = 0) -> Json:

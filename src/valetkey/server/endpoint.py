@@ -16,6 +16,7 @@ from valetkey.server.access import Door
 from valetkey.server.build import build
 from valetkey.server.callers import Callers
 from valetkey.server.changes import Changes
+from valetkey.server.direct import Direct
 from valetkey.server.eras import Eras
 from valetkey.server.handlers import Handlers
 from valetkey.server.places import Places
@@ -49,9 +50,11 @@ class Endpoint:
     ) -> None:
         self._path = f"{PATH}/{name}" if name else PATH
         self._issuers, self.resource = [tokens.issuer, *others], tokens.issuer + self._path
-        self._eras = Eras(build(handlers, callers, changes, keys, self.resource), places)
+        server = build(handlers, callers, changes, keys, self.resource)
+        self._eras = Eras(server, places)
+        direct = Direct(self._eras, handlers, callers, changes.presences, server.server_info_stamp)
         metadata_url = f"{tokens.issuer}{_METADATA}{self._path}"
-        self._app = Door(self._eras, site, identity, audit, self.resource, metadata_url)
+        self._app = Door(direct, site, identity, audit, self.resource, metadata_url)
 
     @property
     def routes(self) -> list[Route]:

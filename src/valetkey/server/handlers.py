@@ -1,6 +1,8 @@
 """`tools/list` and `tools/call`: from the protocol's types to `calls.perform` and back."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import mcp_types as types
@@ -32,6 +34,18 @@ from valetkey.server.elicit import (
 )
 
 Answer = types.CallToolResult | types.InputRequiredResult
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A first leg that was carried out before the SDK saw its request, and what it came to."""
+
+    call: CallId
+    error: Exception
+
+
+begun: ContextVar[Begun | None] = ContextVar("begun", default=None)
+"""What `call_tool` goes on from, for a request that was begun."""
 
 
 async def _always(_: Caller) -> None:
@@ -84,8 +98,8 @@ class Handlers:
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
         """Carry out one leg of a call: its result, a link to open first, or why not, in words for a model."""
-        caller = await self._arrived()
-        legs = Legs.of(params.request_state, CallId(self._ids.new("cal")))
+        caller, before = await self._arrived(), begun.get()
+        legs = Legs.of(params.request_state, before.call if before else self.new_call())
         did, waited = action(params), None
         try:
             if waited := await self._waited_for(legs, did):
@@ -107,17 +121,30 @@ class Handlers:
             return listed
         return listed.model_copy(update={"input_schema": schema_with_account(tool, accounts)})
 
-    async def _performed(
-        self, caller: Caller, params: types.CallToolRequestParams, call: CallId
-    ) -> types.CallToolResult:
+    def new_call(self) -> CallId:
+        """An id for a call that has just come in."""
+        return CallId(self._ids.new("cal"))
+
+    async def perform(
+        self, caller: Caller, name: str, arguments: Mapping[str, Json], call: CallId
+    ) -> dict[str, Json]:
+        """Carry out a call. Raises CallError, whatever it is that keeps it from being done."""
         try:
-            return _done(await self._calls.perform(caller, params.name, params.arguments or {}, call))
+            return await self._calls.perform(caller, name, arguments, call)
         except StoreError:
             text = "This could not be recorded, so it was not done. The operator has to look at the store."
             raise CallError(Outcome.UNAVAILABLE, text) from None
         except IntegrityError:
             text = "A sealed record of this server does not open. Its operator has to look at the store."
             raise CallError(Outcome.FAILED, text) from None
+
+    async def _performed(
+        self, caller: Caller, params: types.CallToolRequestParams, call: CallId
+    ) -> types.CallToolResult:
+        before = begun.get()
+        if before and before.call == call:
+            raise before.error
+        return _done(await self.perform(caller, params.name, params.arguments or {}, call))
 
     async def _declined(self, caller: Caller, params: types.CallToolRequestParams, call: CallId) -> None:
         await self._calls.declined(caller, params.name, params.arguments or {}, call)
@@ -135,7 +162,7 @@ class Handlers:
             await self._reachable(caller)
         except CallError as error:
             return _refused(error)
-        next_leg = legs.waiting_for(need, CallId(self._ids.new("cal")))
+        next_leg = legs.waiting_for(need, self.new_call())
         match way(ctx):
             case Way.LEGS:
                 return asking(need, legs, next_leg)
