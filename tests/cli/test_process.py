@@ -39,6 +39,26 @@ def test_a_server_may_open_as_many_files_as_its_account_may() -> None:
     assert soft == resource.RLIM_INFINITY or soft >= min(hard, 65_536)
 
 
+GROWN = """
+import threading, psutil
+from valetkey.cli.process import memory_given_back
+from valetkey.people.passwords import Passwords
+memory_given_back()
+passwords, process = Passwords(bytes), psutil.Process()
+before = process.memory_info().rss
+for _ in range(4):
+    thread = threading.Thread(target=passwords._hash, args=("correct horse battery",))
+    thread.start()
+    thread.join()
+print(process.memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems give memory back in ways of their own")
+def test_the_memory_that_a_password_takes_is_given_back() -> None:
+    assert int(ran([sys.executable, "-c", GROWN])) < 8 << 20, "each of them takes 19 MiB"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has this")
 def test_a_process_without_onlookers_cannot_be_dumped() -> None:
     assert looked("no_onlookers", "__import__('ctypes').CDLL(None).prctl(3, 0, 0, 0, 0)") == "0"

@@ -11,7 +11,7 @@ from valetkey.cli.house import account, run, settings
 from valetkey.cli.output import say, when
 from valetkey.cli.passphrase import PassphraseFd, somebody
 from valetkey.cli.people import new_person
-from valetkey.cli.process import room_for_sockets
+from valetkey.cli.process import memory_given_back, room_for_sockets
 
 if TYPE_CHECKING:
     from valetkey.assemble import House
@@ -51,6 +51,7 @@ def serve(
     from valetkey.settings import reached_at
 
     room_for_sockets()
+    memory_given_back()
     chosen = settings()
     if public_url is not None:
         chosen = reached_at(chosen, public_url)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from valetkey.cli.house import account, run, settings
+from valetkey.cli.process import memory_given_back
 from valetkey.errors import UsageError
 from valetkey.model import Secret
 
@@ -36,6 +37,7 @@ def stdio(
 
     if not starter:
         raise typer.Exit(in_own_session())
+    memory_given_back()
     token = _token()
     run(partial(_stdio, settings(), token, starter))
 
