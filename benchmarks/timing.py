@@ -30,11 +30,6 @@ CERTAIN = 1e-6
 """What chance does less often than this is no chance."""
 
 
-_OPEN = """
-That a client is there may be told: its id is no secret (RFC 6749 section 2.2), and a wrong secret for it is
-put on record."""
-
-
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What came of a pair: the medians in microseconds, how often of all times that can be paired the second
@@ -97,7 +92,7 @@ async def measured(home: Path, samples: int) -> list[Compared]:
 
 def table(found: Sequence[Compared]) -> Table:
     """For a terminal."""
-    shown = Table(title="Does the time of a refusal tell?", caption=_OPEN)
+    shown = Table(title="Does the time of a refusal tell?")
     for name in ("", "first, µs", "second, µs", "second is longer", "by chance", "tells"):
         shown.add_column(name, justify="left" if not name else "right")
     for one in found:

@@ -48,6 +48,7 @@ class Issuing:
     """What a test walks about in. `http` is whoever comes to the endpoints."""
 
     store: Store
+    audit: Audit
     vault: Vault
     clock: FakeClock
     agents: Agents
@@ -118,7 +119,8 @@ class Issuing:
         return await self.sessions.read(claims.sid) is not None
 
     async def kinds(self) -> list[str]:
-        """The kinds of event on record, oldest first."""
+        """The kinds of event on record, oldest first, once all that waits to be written is."""
+        await self.audit.settled()
         return [row["kind"] for row in await self.store.all("SELECT kind FROM audit ORDER BY seq")]
 
 
@@ -149,7 +151,7 @@ async def issuing(store: Store, vault: Vault, ids: Ids, clock: FakeClock) -> Asy
         app = Starlette(routes=[token.route, revocation.route, introspection.route])
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=URL) as http:
             yield Issuing(
-                store, vault, clock, agents, sessions, codes, refresh_tokens, tokens, identity, http
+                store, audit, vault, clock, agents, sessions, codes, refresh_tokens, tokens, identity, http
             )
 
 

@@ -20,8 +20,8 @@ from benchmarks.timing import Compared, by_rank, compared, leak, table
 from valetkey.people import passwords
 from valetkey.store import Value, sqlite
 
-OPEN = "a client's secret: of nobody, of somebody"
-"""A client's id is no secret (RFC 6749 section 2.2): where there is one, a wrong secret is on record."""
+RECORDED = "a client's secret: of nobody, of somebody"
+"""Where there is such a client, a wrong secret is on record: by the next commit, which nobody waits for."""
 
 ANY = re.compile(r"[\w-]{20,}|\b(zoe|ana)\b")
 """Stamps, challenges and ids, and the names that were typed."""
@@ -66,7 +66,7 @@ async def test_a_pair_is_refused_in_the_same_words_and_with_the_same_statements(
     for pair in pairs:
         first, second = [await _work(guess, done) for guess in (pair.first, pair.second)]
         assert first[0] == second[0], pair.what
-        assert (first[1] == second[1]) is (pair.what != OPEN), pair.what
+        assert first[1] <= second[1] if pair.what == RECORDED else first[1] == second[1], pair.what
 
 
 async def test_a_password_of_nobody_is_hashed_at_the_cost_of_anybodys(

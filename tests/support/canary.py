@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,13 +122,11 @@ class Needles:
 
     def found(self, data: bytes, where: str) -> set[Hit]:
         """Every secret that is in these bytes."""
-        met = {secret for block in self._met(data) for secret in self._blocks[block]}
-        met |= {secret for needle, known in self._short.items() if needle in data for secret in known}
         return {
             Hit(self._secrets[secret][0], spelling, where)
-            for secret in met
+            for secret, parts in self._met(data).items()
             for spelling, needle in self._written(secret)
-            if needle in data
+            if any(part in needle for part in parts) and needle in data
         }
 
     def found_in(self, files: Iterable[Path]) -> set[Hit]:
@@ -135,11 +134,17 @@ class Needles:
         hits = (self.found(file.read_bytes(), file.name) for file in files)
         return set().union(*hits)
 
-    def _met(self, data: bytes) -> set[int]:
-        met = set[int]()
+    def _met(self, data: bytes) -> dict[_Raw, list[bytes]]:
+        """The secrets of which a part is there, with those parts: of eight digits it may be another's."""
+        met = defaultdict[_Raw, list[bytes]](list)
         for first in range(0, _BLOCK, _STEP):
             whole = (len(data) - first) // _BLOCK * _BLOCK
-            met |= self._blocks.keys() & memoryview(data)[first : first + whole].cast("Q")
+            for block in self._blocks.keys() & memoryview(data)[first : first + whole].cast("Q"):
+                for secret in self._blocks[block]:
+                    met[secret].append(block.to_bytes(_BLOCK, sys.byteorder))
+        for needle, known in self._short.items():
+            for secret in known if needle in data else ():
+                met[secret].append(needle)
         return met
 
     def _written(self, secret: _Raw) -> Iterator[tuple[str, bytes]]:

@@ -131,7 +131,8 @@ class ClientAuthentication:
                 raise OAuthError("temporarily_unavailable", text, 429)
             if known:
                 facts = {"reason": "wrong_secret"}
-                await self._audit.note(AuditEvent("client.refused", "agent", None, Actor(known.id), facts))
+                # Not waited for: the time would tell which clients there are.
+                self._audit.leave(AuditEvent("client.refused", "agent", None, Actor(known.id), facts))
         raise not_authenticated()
 
 
