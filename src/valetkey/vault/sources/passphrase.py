@@ -97,7 +97,10 @@ class Header(NamedTuple):
         """Read it from before a wrapped key. Raises KeyFileError: no passphrase made this, or too cheaply."""
         size = len(_MAGIC) + _COST.size
         if not wrapped.startswith(_MAGIC) or len(wrapped) < size + _SALT:
-            raise KeyFileError("the keys of this store are under no passphrase; see [key] in valetkey.toml")
+            raise KeyFileError(
+                "the keys of this store are under no passphrase, and [key] in valetkey.toml says `passphrase`; "
+                "`valetkey keys move` moves them, nothing was changed"
+            )
         header = cls(Cost(*_COST.unpack(wrapped[len(_MAGIC) : size])), wrapped[size : size + _SALT])
         header.cost.refuse_unfit()
         return header
