@@ -98,7 +98,7 @@ class Header(NamedTuple):
         size = len(_MAGIC) + _COST.size
         if not wrapped.startswith(_MAGIC) or len(wrapped) < size + _SALT:
             raise KeyFileError(
-                "the keys of this store are under no passphrase, and [key] in valetkey.toml says `passphrase`; "
+                "the keys of this store are under no passphrase, which [key] in valetkey.toml names; "
                 "`valetkey keys move` moves them, nothing was changed"
             )
         header = cls(Cost(*_COST.unpack(wrapped[len(_MAGIC) : size])), wrapped[size : size + _SALT])
