@@ -20,7 +20,7 @@ from benchmarks.load import Line, Load
 from benchmarks.residents import Resident, furnish, issued_by, moved_in, settings_text
 from benchmarks.serve import FAST
 from benchmarks.sides import free_port, served
-from benchmarks.vitals import Sample, Verdict, judged, looked
+from benchmarks.vitals import Sample, Verdict, judged, looked, traced
 from tests.support.clock import FakeClock
 from tests.support.desk import until
 from tests.support.town import Town, register
@@ -39,7 +39,7 @@ SAMPLES, MOST_SHOWN = 120, 20
 CONNECTORS = Path(__file__).parents[1] / "tests" / "support" / "connectors"
 
 
-async def main(seconds: float, rate: float) -> bool:
+async def main(seconds: float, rate: float, trace: bool) -> bool:  # noqa: FBT001 - as it came from the command line
     """Let it run for so long at so many calls a second, and say what came of it; whether all is well."""
     with TemporaryDirectory() as folder, served("upstream", 1, "100") as upstream:
         home, port, operator = Path(folder) / "home", free_port(), free_port()
@@ -51,7 +51,7 @@ async def main(seconds: float, rate: float) -> bool:
             residents, visitor = await _settled(home, providers)
             bustle = Bustle(port, operator, residents, visitor, providers.strict, rate)
             async with server(home, port) as process:
-                samples = await _watched(bustle, process, home, seconds)
+                samples = await _watched(bustle, process, home, seconds, trace=trace)
                 lost = await _lost(bustle)
     return _said(bustle, judged(samples), lost)
 
@@ -83,7 +83,9 @@ async def server(home: Path, port: int) -> AsyncIterator[psutil.Process]:
             await process.wait()
 
 
-async def _watched(bustle: Bustle, process: psutil.Process, home: Path, seconds: float) -> list[Sample]:
+async def _watched(
+    bustle: Bustle, process: psutil.Process, home: Path, seconds: float, *, trace: bool
+) -> list[Sample]:
     """Let it go on for so long; look now and then, and say what is seen."""
     samples, began, told = list[Sample](), time.monotonic(), 0
     async with bustle.going_on(), anyio.create_task_group() as tasks:
@@ -92,6 +94,10 @@ async def _watched(bustle: Bustle, process: psutil.Process, home: Path, seconds:
             samples.append(await looked(process, home, at, bustle.calls))
             told = _told(bustle, samples[-1], told)
             await anyio.sleep(max(seconds / SAMPLES, 1))
+            if trace and len(samples) == SAMPLES // 4:
+                await traced(process, home)
+        if trace:
+            print(await traced(process, home))  # noqa: T201 - what was asked for
         tasks.cancel_scope.cancel()
     return samples
 
@@ -141,6 +147,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=1_200)
     parser.add_argument("--rate", type=float, default=100, help="calls a second")
+    parser.add_argument("--trace", action="store_true", help="tell where what grows is made: slow")
     chosen = parser.parse_args()
-    well = anyio.run(main, chosen.seconds, chosen.rate, backend_options={"use_uvloop": FAST})
+    arguments = (chosen.seconds, chosen.rate, chosen.trace)
+    well = anyio.run(main, *arguments, backend_options={"use_uvloop": FAST})
     sys.exit(not well)

@@ -11,12 +11,15 @@ from statistics import linear_regression, median
 
 import psutil
 
-from benchmarks.soaked import ANSWER
+from benchmarks.soaked import ANSWER, TRACE
 from tests.support.desk import until
 
 LEAK, MOST = 16.0, 2 << 20
 """Bytes a call that memory may grow by, and bytes in all that are no growth: one object kept for each call is
 fifty at least, and an allocator's pools come and go by a megabyte."""
+
+BLOCKS, MOST_BLOCKS = 0.25, 10_000
+"""The same in blocks of Python's allocator, which no pool hides: by a call, and in all."""
 
 AN_HOUR = 1 << 20
 """Bytes that memory may grow by in an hour, in a run that takes one at least."""
@@ -34,6 +37,7 @@ class Sample:
     descriptors: int
     threads: int
     tasks: int
+    blocks: int
     log: int
     store: int
     kinds: Counter[str] = field(repr=False)
@@ -45,9 +49,9 @@ class Sample:
     def __str__(self) -> str:
         return (
             f"{self.at:6.0f} s  {self.calls:8,} calls  {self.memory / MEGABYTE:7.1f} MiB  "
-            f"{self.objects:8,} objects  {self.descriptors:4} descriptors  {self.tasks:4} tasks  "
-            f"{self.threads:3} threads  log {self.log / MEGABYTE:5.1f} MiB  "
-            f"store {self.store / MEGABYTE:7.1f} MiB"
+            f"{self.blocks:9,} blocks  {self.objects:7,} objects  "
+            f"{self.descriptors:4} descriptors  {self.tasks:4} tasks  {self.threads:3} threads  "
+            f"log {self.log / MEGABYTE:5.1f} MiB  store {self.store / MEGABYTE:7.1f} MiB"
         )
 
 
@@ -65,10 +69,20 @@ async def looked(process: psutil.Process, home: Path, at: float, calls: int) -> 
         descriptors=process.num_fds(),
         threads=process.num_threads(),
         tasks=holds["tasks"],
+        blocks=holds["blocks"],
         log=_size(home / "store.db-wal"),
         store=_size(home / "store.db"),
         kinds=Counter(holds["kinds"]),
     )
+
+
+async def traced(process: psutil.Process, home: Path) -> str:
+    """What came to be since this was asked first, and is there still, by where it was made."""
+    answer = home / TRACE
+    answer.unlink(missing_ok=True)
+    os.kill(process.pid, signal.SIGUSR2)
+    await until(answer.exists, 120)
+    return answer.read_text()
 
 
 def _size(file: Path) -> int:
@@ -86,7 +100,7 @@ class Verdict:
 def judged(samples: Sequence[Sample]) -> Verdict:
     """Judge what was seen once a third of it is over: by then all that is kept once is kept."""
     settled = samples[len(samples) // 3 :]
-    found = [_memory(settled), *_counts(settled)]
+    found = [_memory(settled), _blocks(settled), *_counts(settled)]
     lines = [f"{'flat' if flat else 'GROWS'}: {text}" for flat, text in found]
     flat = all(flat for flat, _ in found)
     return Verdict(flat, lines if flat else [*lines, *_grown(settled)])
@@ -106,6 +120,16 @@ def _memory(settled: Sequence[Sample]) -> tuple[bool, str]:
         f"{grown / MEGABYTE:.2f} MiB in all, {per_hour / MEGABYTE:.1f} MiB an hour"
     )
     return flat, text
+
+
+def _blocks(settled: Sequence[Sample]) -> tuple[bool, str]:
+    calls = [one.calls for one in settled]
+    per_call = linear_regression(calls, [one.blocks for one in settled]).slope
+    grown = per_call * (calls[-1] - calls[0])
+    text = (
+        f"blocks by {per_call:.2f} a call (at most {BLOCKS}, or {MOST_BLOCKS:,} in all), {grown:,.0f} in all"
+    )
+    return grown <= MOST_BLOCKS or per_call <= BLOCKS, text
 
 
 def _counts(settled: Sequence[Sample]) -> Iterator[tuple[bool, str]]:

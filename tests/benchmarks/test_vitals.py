@@ -15,6 +15,7 @@ def sample(number: int, **more: int) -> Sample:
     calls, breath = number * 1_000, CHANCE.randrange(100_000)
     memory = 120_000_000 - 20_000_000 // (number + 1) + breath
     holds = {"memory": memory, "descriptors": 50 + number % 3, "threads": 8, "tasks": 20 + number % 5}
+    holds["blocks"] = 600_000 + breath // 50
     holds |= {"log": 4_000_000 * (number % 2), "store": calls * 700}
     kinds = Counter({"valetkey.Thing": 5_000 + number % 7})
     held = {name: value + more.get(name, 0) * calls // 1_000 for name, value in holds.items()}
