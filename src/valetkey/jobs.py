@@ -61,13 +61,16 @@ class Jobs:
         if not await self._leases.take(JOBS, _LEASE):
             return False
         await self._gate.look(self._store)
+        taken = self._clock.now()
         for job in (
             self._audit.close_left_open,
             *(() if self._gate.reason else self._acting()),
             *self._last(),
         ):
             await _tried(job)
-            await _tried(partial(self._leases.take, JOBS, _LEASE))  # a long round is no absence
+            if not 0 <= self._clock.now() - taken < _LEASE // 4:  # a long round is no absence
+                await _tried(partial(self._leases.take, JOBS, _LEASE))
+                taken = self._clock.now()
         return True
 
     def _acting(self) -> Sequence[Job]:

@@ -199,3 +199,17 @@ async def allow(there: Town, person: Person) -> None:
     async with there.house.ground.store.transaction() as tx:
         agent = await there.house.agents.named(tx, "triage")
         await there.house.grants.give(tx, person.principal, agent.id, ["con_none"], given)
+
+
+async def test_a_header_without_end_is_not_collected_however_fast_it_comes(here: Town) -> None:
+    long, body = b"a" * 100_000, b"b" * 500_000
+    endless = {
+        "a value": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: " + long,
+        "a path": b"GET /" + long,
+    }
+    for begun in endless.values():
+        async with hanging(here, 1, begun) as (socket,):
+            assert b" 431 " in await anyio.to_thread.run_sync(the_end_of, socket)
+    whole = b"POST /token HTTP/1.1\r\nConnection: close\r\nContent-Length: 500000\r\n\r\n" + body
+    async with hanging(here, 1, whole) as (socket,):
+        assert b" 431 " not in await anyio.to_thread.run_sync(the_end_of, socket)
