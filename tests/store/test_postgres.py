@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.database import database
 from valetkey.errors import StoreError
-from valetkey.store.postgres import DatabaseClock, PostgresStore
+from valetkey.store.postgres import DatabaseClock, PostgresStore, _told
 
 
 async def test_a_database_that_nobody_answers_for_is_said_to_be_out_of_reach() -> None:
@@ -95,3 +95,10 @@ async def _as_operator(url: str, sql: str) -> None:
 _END_THE_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
+
+@pytest.mark.parametrize("code", ["53000", "53200", "53400", "54000", "57P05", "58000", "58030", "XX001"])
+def test_whatever_a_database_lacks_is_told_and_is_no_fault_of_ours(code: str) -> None:
+    """Else it would end the loops that know what to do about a store that takes nothing: the whole server."""
+    with pytest.raises(StoreError, match=code), _told():
+        raise asyncpg.PostgresError.new({"C": code, "M": "x"})

@@ -42,7 +42,7 @@ FROM pg_control_system(), pg_database WHERE datname = current_database()"""
 _SET_BACK = 1_000
 """Milliseconds: a clock that is this far behind itself was set, and not slow to answer."""
 _MOST = 10
-_SECONDS = 30
+_SECONDS, _RELEASE_SECONDS = 30, 10
 _STATEMENTS, _NONE = 100, ("statement_cache_size", "0")
 
 
@@ -196,7 +196,8 @@ class PostgresStore:
                 anyio.CancelScope(shield=True),
                 suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError),
             ):
-                await self._pool.release(connection)  # one that fails now is hung up, and what it did is done
+                # One that fails now, or says nothing, is hung up, and what it did is done.
+                await self._pool.release(connection, timeout=_RELEASE_SECONDS)
 
 
 async def _nothing(_connection: object) -> None:
@@ -249,6 +250,7 @@ _WHAT_TO_DO = {
     "3D000": "there is no such database; create it",
     "42501": "this account may not use the tables; it has to own them",
     "53100": "its disk is full; make room, nothing was written",
+    "53": "it lacks memory or room; look at its log",
     "53300": "it takes no more connections; raise max_connections, or put a pool in front",
     "40": "it undid a change to let others go on; try again",
     "55P03": "somebody holds a lock on the tables; try again",
@@ -258,5 +260,8 @@ _WHAT_TO_DO = {
     "57P02": "it crashed; the connection is made again by itself",
     "57P03": "it is starting; the connection is made again by itself",
     "57014": "a statement took too long and was given up",
+    "54": "a statement was more than it takes",
+    "57": "it was told to stop what it did; try again",
+    "58": "its disk does not read or write; look at its log",
     "XX": "it reports damage; look at its log",
 }

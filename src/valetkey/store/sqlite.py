@@ -79,6 +79,8 @@ _WHAT_TO_DO = {
     "SQLITE_READONLY": "the store is read-only; check the file's owner and mode",
     "SQLITE_CANTOPEN": "the store cannot be opened; check the folder's owner and mode",
     "SQLITE_BUSY": "another process has held the store's write lock for ten seconds",
+    "SQLITE_PROTOCOL": "many processes open the store at the same moment; try again",
+    "SQLITE_NOMEM": "this machine has no memory left",
     "SQLITE_IOERR": "the disk does not read or write; check it, nothing was written",
 }
 
