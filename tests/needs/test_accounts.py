@@ -10,7 +10,7 @@ from tests.support.town import PASSWORD, Town, town
 from tests.support.wire import text
 from valetkey.demo.person import PersonWithBrowser
 from valetkey.model import Actor, Caller, Connection, ConnectionState, Outcome
-from valetkey.needs.requests import ANOTHER
+from valetkey.needs.request import ANOTHER
 from valetkey.people import Person
 
 ANA, BEN = "ana@example.com", "ben@example.com"

@@ -8,7 +8,8 @@ from valetkey.needs.asked import Asked, Reading, Waiting
 from valetkey.needs.met import Found, Met, Needs
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.pasted import PastedSecrets
-from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.needs.request import AccessRequest
+from valetkey.needs.requests import Requests
 from valetkey.needs.stopping import Stopping
 from valetkey.needs.trips import Trips
 

@@ -11,7 +11,8 @@ from valetkey.errors import PageError
 from valetkey.grants import LASTS, USES, Given, Grants, Terms
 from valetkey.needs.parts import Part, Parts
 from valetkey.needs.pasted import PastedSecrets
-from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.needs.request import AccessRequest
+from valetkey.needs.requests import Requests
 from valetkey.needs.trips import Errand, Trips, errands, luggage
 from valetkey.people import Session
 from valetkey.store import Store, Transaction

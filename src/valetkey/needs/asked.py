@@ -9,7 +9,7 @@ from valetkey.egress import Egress
 from valetkey.manifest import Connector
 from valetkey.manifest.schema_auth import OAuth2
 from valetkey.needs.parts import Part, Parts
-from valetkey.needs.requests import AccessRequest
+from valetkey.needs.request import AccessRequest
 from valetkey.needs.trips import errands
 from valetkey.people import Agents
 from valetkey.store import Store

@@ -6,7 +6,8 @@ from valetkey.connections import Connections
 from valetkey.errors import CallError
 from valetkey.manifest import Catalog
 from valetkey.model import Caller, ConnectionState, Effect, Outcome, Principal
-from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.needs.request import AccessRequest
+from valetkey.needs.requests import Requests
 
 MOST_TOOLS = 30
 

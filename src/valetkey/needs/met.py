@@ -10,7 +10,8 @@ from valetkey.grants import Grants
 from valetkey.manifest import Tool
 from valetkey.model import Caller, Connection, ConnectionState, Grant, Json, Outcome
 from valetkey.needs.accounts import ARGUMENT, WhichAccount
-from valetkey.needs.requests import ANOTHER, AccessRequest, Requests
+from valetkey.needs.request import ANOTHER, AccessRequest
+from valetkey.needs.requests import Requests
 
 _MISSING = {
     Outcome.NOT_CONNECTED: "{title} is not connected for the person you act for.",

@@ -14,7 +14,7 @@ from valetkey.grants.entries import fewest, names, reads, whole
 from valetkey.manifest import Catalog, Connector, Tool
 from valetkey.manifest.schema_auth import Pasted
 from valetkey.model import Connection, ConnectionState, Outcome
-from valetkey.needs.requests import ANOTHER, AccessRequest
+from valetkey.needs.request import ANOTHER, AccessRequest
 from valetkey.store import Store
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})

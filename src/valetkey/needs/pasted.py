@@ -6,7 +6,7 @@ from valetkey.audit import Audit
 from valetkey.connections import NotTaken, Pasting, Tried, Typed
 from valetkey.manifest import Connector
 from valetkey.model import AuditEvent, Secret
-from valetkey.needs.requests import AccessRequest
+from valetkey.needs.request import AccessRequest
 from valetkey.people import Tries
 from valetkey.store import Store
 from valetkey.vault import KeyRing, Purpose

@@ -1,4 +1,4 @@
-"""Access requests: what one caller still needs from a person, as one row and one link."""
+"""Access requests: made once for each need of a caller, found by whoever may, waited for and settled."""
 
 import hashlib
 import json
@@ -11,7 +11,8 @@ from valetkey.audit import Audit
 from valetkey.errors import CallError, PageError
 from valetkey.model import DAY, MINUTE, Actor, AuditEvent, Caller, Clock, Ids, Json, Outcome, Principal
 from valetkey.needs.handles import PREFIX, Handles
-from valetkey.store import Reads, Row, Store, Transaction
+from valetkey.needs.request import OWN, REQUESTS, AccessRequest, read
+from valetkey.store import Reads, Store, Transaction
 from valetkey.vault import KeyRing
 
 LASTS = 10 * MINUTE
@@ -27,59 +28,7 @@ LASTS_AHEAD = 7 * DAY
 MOST_AHEAD = 5
 """How many of these one agent can have open, over all people. They do not count as calls' requests do."""
 
-ANOTHER = "another"
-"""In place of a connection: one more account, beside those that are connected."""
-
-OWN = "own"
-"""In place of an actor: the person asks for themselves. No agent has that id, and none is given anything."""
-
 _POLL = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """One need of one caller: tools of one connector or of several, which are answered one by one.
-
-    `outcome` says what is missing; `connection` is the one it is about, ANOTHER, or None for whatever
-    there is; `done` names the connectors that are answered. `offline`: the agent asks to act while the
-    person is away, which the page shows as a box to tick, not ticked.
-    """
-
-    id: str
-    principal: Principal
-    actor: str
-    outcome: Outcome
-    tools: tuple[str, ...]
-    connection: str | None
-    state: str
-    until: int
-    done: frozenset[str] = frozenset()
-    offline: bool = False
-
-    def refuse_late(self) -> None:
-        """Raises PageError 409 when it is no longer open."""
-        if self.state != "open":
-            text = "This request was answered already, or its time is over."
-            raise PageError(409, "Too late", text)
-
-    @property
-    def own(self) -> bool:
-        """Whether its person began it, and no agent did."""
-        return self.actor == OWN
-
-    @property
-    def by(self) -> Actor | None:
-        """The agent that asks, if one does."""
-        return None if self.own else Actor(self.actor)
-
-    @property
-    def left(self) -> dict[str, list[str]]:
-        """The tools that nobody has answered for yet, by connector, in the order they were asked for."""
-        left: dict[str, list[str]] = {}
-        for tool in self.tools:
-            if (connector := tool.partition(".")[0]) not in self.done:
-                left.setdefault(connector, []).append(tool)
-        return left
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,45 +93,45 @@ class Requests:
 
     async def open_for(self, db: Reads, principal: Principal) -> list[AccessRequest]:
         """Return what agents wait for a person to decide, oldest first."""
-        sql = f"{_REQUESTS} WHERE issuer = $1 AND subject = $2 AND state = 'open' AND until > $3"
+        sql = f"{REQUESTS} WHERE issuer = $1 AND subject = $2 AND state = 'open' AND until > $3"
         rows = await db.all(f"{sql} ORDER BY id", principal.issuer, principal.subject, self._clock.now())
-        return [request for row in rows if not (request := _request(row)).own]
+        return [request for row in rows if not (request := read(row)).own]
 
     async def by_handle(self, handle: str) -> AccessRequest:
         """Return the request of a link. Raises PageError 404 for anything but a handle made here."""
         request_id = self._handles.opened(handle)
-        row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id) if request_id else None
+        row = await self._store.one(f"{REQUESTS} WHERE id = $1", request_id) if request_id else None
         if row is None:
             raise PageError(404, "There is nothing here", "This link is not one of ours, or it is damaged.")
-        return self._dated(_request(row))
+        return self._dated(read(row))
 
     async def get(self, request_id: str) -> AccessRequest:
         """Return a request by its id, which never comes from outside."""
-        row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id)
+        row = await self._store.one(f"{REQUESTS} WHERE id = $1", request_id)
         if row is None:
             raise PageError(404, "There is nothing here", "This request is gone.")
-        return self._dated(_request(row))
+        return self._dated(read(row))
 
     async def open_of(self, caller: Caller) -> list[AccessRequest]:
         """Return the open requests of one caller, oldest first."""
         sql = (
-            f"{_REQUESTS} WHERE issuer = $1 AND subject = $2 AND actor = $3 AND state = 'open' AND until > $4"
+            f"{REQUESTS} WHERE issuer = $1 AND subject = $2 AND actor = $3 AND state = 'open' AND until > $4"
         )
         who = (caller.principal.issuer, caller.principal.subject, caller.actor.client)
         rows = await self._store.all(f"{sql} ORDER BY id", *who, self._clock.now())
-        return [_request(row) for row in rows]
+        return [read(row) for row in rows]
 
     async def of(self, caller: Caller, request_id: str) -> AccessRequest | None:
         """Return a request by an id that a caller named: their own, or None as for any other."""
-        row = await self._store.one(f"{_REQUESTS} WHERE id = $1", request_id)
-        request = self._dated(_request(row)) if row else None
+        row = await self._store.one(f"{REQUESTS} WHERE id = $1", request_id)
+        request = self._dated(read(row)) if row else None
         ours = request and (request.principal, request.actor) == (caller.principal, caller.actor.client)
         return request if ours else None
 
     async def of_actor(self, actor: str, request_id: str) -> AccessRequest | None:
         """Return a request that an agent made, for anybody, by an id it named: None for any other."""
-        row = await self._store.one(f"{_REQUESTS} WHERE id = $1 AND actor = $2", request_id, actor)
-        return self._dated(_request(row)) if row else None
+        row = await self._store.one(f"{REQUESTS} WHERE id = $1 AND actor = $2", request_id, actor)
+        return self._dated(read(row)) if row else None
 
     async def withdraw(self, tx: Transaction, actor: str) -> None:
         """Close what an agent that is taken away has asked: nobody can answer it any more."""
@@ -219,8 +168,8 @@ class Requests:
 
         Raises PageError 409 when it no longer is open, or one of them was answered already.
         """
-        row = await tx.one(f"{_REQUESTS} WHERE id = $1 AND state = 'open'", request.id)
-        now = _request(row) if row else None
+        row = await tx.one(f"{REQUESTS} WHERE id = $1 AND state = 'open'", request.id)
+        now = read(row) if row else None
         if now is None or not now.left.keys() >= (new := set(connectors)):
             raise PageError(409, "Already answered", "This request was answered already.")
         done = json.dumps(sorted(now.done | new))
@@ -259,8 +208,8 @@ class Requests:
 
     async def _open(self, db: Reads, caller: Caller, need: _Need) -> AccessRequest | None:
         who = (caller.principal.issuer, caller.principal.subject, caller.actor.client)
-        row = await db.one(f"{_REQUESTS} WHERE {_OPEN_NEED}", *who, need.digest, self._clock.now())
-        return _request(row) if row else None
+        row = await db.one(f"{REQUESTS} WHERE {_OPEN_NEED}", *who, need.digest, self._clock.now())
+        return read(row) if row else None
 
     async def _make(self, tx: Transaction, caller: Caller, need: _Need) -> AccessRequest:
         principal, actor, now = caller.principal, caller.actor, self._clock.now()
@@ -306,24 +255,6 @@ class Requests:
         return replace(request, state="expired") if late else request
 
 
-def _request(row: Row) -> AccessRequest:
-    return AccessRequest(
-        id=row["id"],
-        principal=Principal(row["issuer"], row["subject"]),
-        actor=row["actor"],
-        outcome=Outcome(row["outcome"]),
-        tools=tuple(json.loads(row["tools"])),
-        connection=row["connection"],
-        state=row["state"],
-        until=row["until"],
-        done=frozenset(json.loads(row["done"])),
-        offline=bool(row["offline"]),
-    )
-
-
-_REQUESTS = """
-SELECT id, issuer, subject, actor, outcome, tools, connection, offline, state, until, done
-FROM access_requests"""
 _OPEN_BY_ACTOR = """
 SELECT actor, count(*) AS n FROM access_requests
 WHERE issuer = $1 AND subject = $2 AND state = 'open' AND until - created <= $3 GROUP BY actor"""

@@ -11,7 +11,8 @@ from valetkey.grants import Terms
 from valetkey.manifest import Catalog
 from valetkey.model import AuditEvent, Json, Registration
 from valetkey.needs.parts import Part, Parts
-from valetkey.needs.requests import AccessRequest, Requests
+from valetkey.needs.request import AccessRequest
+from valetkey.needs.requests import Requests
 from valetkey.people import Session
 from valetkey.store import Store
 

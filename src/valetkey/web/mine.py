@@ -15,7 +15,7 @@ from valetkey.grants import Grants
 from valetkey.manifest import Catalog, Connector
 from valetkey.model import Connection, ConnectionState, Effect, Outcome, Principal
 from valetkey.needs import Requests
-from valetkey.needs.requests import ANOTHER
+from valetkey.needs.request import ANOTHER
 from valetkey.notices import Notices
 from valetkey.pages import Form, Pages, Visit, plain
 from valetkey.people import Accounts, Agents
