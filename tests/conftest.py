@@ -17,6 +17,7 @@ from tests.support import chromium, untested
 from tests.support.catalogs import cached
 from tests.support.clock import FakeClock
 from tests.support.keys import ROOT_KEY
+from tests.support.outside import watched
 from valetkey.manifest import Catalog
 from valetkey.model import Ids
 from valetkey.people.passwords import Passwords
@@ -77,6 +78,21 @@ def what_never_changes_is_read_once() -> Iterator[None]:
         contexts = cache(httpx2.create_ssl_context)
         patch.setattr("httpx2._transports.default.create_ssl_context", contexts, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def waits_within_transactions() -> Iterator[list[str]]:
+    """What was waited for by somebody who held the store: `tests.support.outside` says why nothing may be."""
+    seen: list[str] = []
+    with watched(seen):
+        yield seen
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits_for_the_outside_with_the_store(waits_within_transactions: list[str]) -> Iterator[None]:
+    waits_within_transactions.clear()
+    yield
+    assert waits_within_transactions == [], "this was waited for inside a transaction"
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ async def test_it_is_typed_once_for_the_server_and_commands_get_the_key_from_the
             await terminal.until("Ctrl-C stops it")
             while not (home / NAME).exists():  # noqa: ASYNC110 - it opens beside what was just said
                 await anyio.sleep(0.02)
+            assert (home / NAME).stat().st_mode & 0o777 == 0o600
             listed = await anyio.to_thread.run_sync(cli, "people", "list")
             rotated = await anyio.to_thread.run_sync(cli, "keys", "rotate")
             assert (listed.code, rotated.code) == (0, 0), rotated.err
