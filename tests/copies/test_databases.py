@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.copies.breaking_off import Command, Death
-from tests.copies.machines import FACTS, another_machine, backed_up, looked_over, made_live, quietly
+from tests.copies.machines import FACTS, another_machine, backed_up, looked_over, made_live, names, quietly
 from tests.support.database import database
 from tests.support.linked import Linked
 from tests.support.scale import scaled
@@ -111,11 +111,17 @@ async def test_a_restore_into_a_database_that_is_killed_is_run_again_and_what_is
 
         async with opened(there, clock=here.clock) as house:
             used = replace(here, house=house)
-            await used.call()
-            await backed_up(used, tmp_path / "of a database.db")
-            await used.call()
+            folder = tmp_path / "backups"
+            folder.mkdir()
+            backup = Command(there.home, folder, ("backup", str(folder / "monday.db")))
+            for at in range(10, 90, scaled(50, 1)):
+                assert await backup.killed(Death(at, 0))
+                assert "monday.db" not in names(folder)
+                await used.call()
+            await backup.succeeds()
+            assert names(folder) == ["monday.db"]
             back = another_machine(here.house.ground.settings, tmp_path / "back")
-            await restored(back, tmp_path / "of a database.db", Wish(FACTS), quietly)
+            await restored(back, folder / "monday.db", Wish(FACTS), quietly)
             ended = await Command(back.home, back.home, ("store", "activate")).succeeds()
             assert "The other copy was reached, and is retired." in ended.told
             await house.ground.gate.look(house.ground.store)  # as it does twice a second
