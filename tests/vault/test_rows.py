@@ -81,6 +81,20 @@ async def test_a_row_that_somebody_changed_is_not_there(doors: Doors, column: st
     assert doors.bound.all_good(await doors.store.all(DOORS.select)) == []
 
 
+@pytest.mark.parametrize(("column", "value"), TAMPERED)
+async def test_that_it_was_good_helps_no_row_that_is_changed(doors: Doors, column: str, value: Value) -> None:
+    assert await doors.one()
+    await doors.run(f"UPDATE doors SET {column} = $1", value)
+    assert await doors.one() is None
+
+
+async def test_of_a_row_that_changes_and_changes_one_state_is_remembered(doors: Doors) -> None:
+    for opens in range(50):
+        await doors.change("a", opens=opens)
+        assert await doors.one()
+    assert len(doors.bound._known) == 1
+
+
 async def test_no_column_passes_for_the_next(doors: Doors) -> None:
     await doors.run("UPDATE doors SET issuer = subject, subject = issuer")
     assert await doors.one() is None

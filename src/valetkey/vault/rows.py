@@ -16,6 +16,7 @@ from valetkey.store import Row, Transaction, Value
 from valetkey.vault.keys import KeyRing, Purpose, ServerKey
 
 _MOST_KNOWN = 4_096
+"""Of how many rows one process remembers what it found good."""
 _MOST_TOLD = 10_000
 """How many rows that do not fit one process tells of, each once."""
 
@@ -51,7 +52,7 @@ class BoundRows:
 
     def __init__(self, keys: KeyRing, table: Table) -> None:
         self._keys, self._table = keys, table
-        self._told, self._known = set[str](), set[tuple[Value, ...]]()
+        self._told, self._known = set[str](), dict[tuple[Value, ...], tuple[Value, ...]]()
         self._columns = (*table.key, *table.columns)
         self._values = itemgetter(*self._columns, "mac")
         self._which = " AND ".join(f"{name} = ${n}" for n, name in enumerate(table.key, 1))
@@ -89,7 +90,8 @@ class BoundRows:
 
     def _fits(self, row: Row) -> bool:
         values = self._values(row)
-        if values in self._known:  # the very same was looked at before: a call reads half a dozen rows
+        key = values[: len(self._table.key)]
+        if self._known.get(key) == values:  # it was found good as it is: a call reads half a dozen rows
             return True
         *columns, mac = values
         said, given = self._said(columns), str(mac).encode()
@@ -98,7 +100,7 @@ class BoundRows:
             return False
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known.add(values)
+        self._known[key] = values  # and no more what it said before: a row that changes is kept once
         return True
 
     def _mac(self, row: Row) -> str:
