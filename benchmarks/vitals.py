@@ -1,5 +1,6 @@
 """How a process is over time: what it holds is looked at again and again, and judged by whether it grows."""
 
+import itertools
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import linear_regression, median
+from statistics import median
 
 import psutil
 
@@ -109,8 +110,8 @@ def judged(samples: Sequence[Sample]) -> Verdict:
 def _memory(settled: Sequence[Sample]) -> tuple[bool, str]:
     calls, seconds = [one.calls for one in settled], [one.at for one in settled]
     memory = [one.memory for one in settled]
-    per_call = linear_regression(calls, memory).slope
-    per_hour = linear_regression(seconds, memory).slope * 3_600
+    per_call = slope(calls, memory)
+    per_hour = slope(seconds, memory) * 3_600
     grown = per_call * (calls[-1] - calls[0])
     flat = grown <= MOST or per_call <= LEAK
     if seconds[-1] - seconds[0] >= 3_600:
@@ -122,9 +123,18 @@ def _memory(settled: Sequence[Sample]) -> tuple[bool, str]:
     return flat, text
 
 
+def slope(along: Sequence[float], values: Sequence[float]) -> float:
+    """How values rise: the median of the slopes between any two (Theil-Sen).
+
+    A look that falls on a password being checked sees its 19 MiB: such a one moves no median.
+    """
+    pairs = itertools.combinations(zip(along, values, strict=True), 2)
+    return median([(b - a) / (y - x) for (x, a), (y, b) in pairs if y > x] or [0.0])
+
+
 def _blocks(settled: Sequence[Sample]) -> tuple[bool, str]:
     calls = [one.calls for one in settled]
-    per_call = linear_regression(calls, [one.blocks for one in settled]).slope
+    per_call = slope(calls, [one.blocks for one in settled])
     grown = per_call * (calls[-1] - calls[0])
     text = (
         f"blocks by {per_call:.2f} a call (at most {BLOCKS}, or {MOST_BLOCKS:,} in all), {grown:,.0f} in all"
