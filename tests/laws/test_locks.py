@@ -24,6 +24,7 @@ LOCKS = {
     "notices/post.py": "so many letters at once, and then the store",
     "connections/ahead.py": "so many renewals that nobody waits for, before the rooms of the next",
     "connections/refresh.py": "the provider's room, then the process's, then the row's lease, then the store",
+    "store/postgres.py": "so many who wait to write, and then the lock that is the database's",
     "store/sqlite.py": "the store's own: inside it nothing is taken, and nobody outside is waited for",
 }
 """Where one task keeps others waiting, from the outermost to the innermost."""

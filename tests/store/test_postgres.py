@@ -53,6 +53,21 @@ async def test_nobody_waits_for_a_reader() -> None:
             await store.aclose()
 
 
+async def test_a_crowd_that_waits_to_write_leaves_room_for_readers() -> None:
+    """Another machine writes, and stands still in the middle: what only reads goes on meanwhile."""
+    async with database() as url:
+        store, elsewhere = await PostgresStore.open(url), await PostgresStore.open(url)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks, elsewhere.transaction():
+                for number in range(40):
+                    tasks.start_soon(_add, store, str(number))
+                await anyio.wait_all_tasks_blocked()
+                assert await store.all("SELECT name FROM leases") == []
+            assert len(await store.all("SELECT name FROM leases")) == 40
+            for one in (store, elsewhere):
+                await one.aclose()
+
+
 async def test_time_is_the_databases_and_counted_on_from_what_it_said() -> None:
     ticks = [5_000_000_000]
     clock = DatabaseClock(lambda: ticks[0])

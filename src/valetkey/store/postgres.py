@@ -41,7 +41,9 @@ SELECT system_identifier::text AS cluster, oid::text AS database
 FROM pg_control_system(), pg_database WHERE datname = current_database()"""
 _SET_BACK = 1_000
 """Milliseconds: a clock that is this far behind itself was set, and not slow to answer."""
-_MOST = 10
+_MOST, _MOST_WRITING = 10, 6
+"""Connections; of these as many as may wait for the writers' lock, so that reads find one beside them."""
+
 _SECONDS, _RELEASE_SECONDS = 30, 10
 _STATEMENTS, _NONE = 100, ("statement_cache_size", "0")
 
@@ -99,6 +101,7 @@ class PostgresStore:
 
     def __init__(self, pool: "Pool") -> None:
         self._pool, self.clock = pool, DatabaseClock()
+        self._writers = anyio.CapacityLimiter(_MOST_WRITING)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -139,7 +142,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
-        async with self._connected() as connection:
+        async with self._writers, self._connected() as connection:
             tx, begun = _Asked(connection), connection.transaction()
             with _told():
                 await begun.start()
