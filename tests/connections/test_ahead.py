@@ -8,11 +8,13 @@ import anyio
 import pytest
 
 from tests.support.clock import FakeClock
+from tests.support.disk import read_only
 from tests.support.linked import ANA, Linked, linked, neighbour
 from valetkey.connections.ahead import AT_ONCE
 from valetkey.errors import CallError
 from valetkey.model import DAY, HOUR, MINUTE, SECOND, Connection
 from valetkey.sandbox import Sandbox
+from valetkey.store.sqlite import SqliteStore
 
 WITHIN = 30
 
@@ -211,3 +213,15 @@ async def test_a_call_that_fails_while_it_is_renewed_is_told_when_to_come_back(h
         await here.call()
     assert refused.value.outcome == "unavailable"
     assert refused.value.retry_after is not None
+
+
+async def test_a_store_that_takes_no_plan_is_no_reason_to_keep_a_good_token_back(here: Linked) -> None:
+    connection = await here.connect("gmail")
+    planned = (await here.held(connection)).row["renew_at"]
+    store = here.house.ground.store
+    assert isinstance(store, SqliteStore)
+    async with read_only(store):
+        assert await here.refresher.usable(connection, here.connector("gmail"))
+    assert (await here.held(connection)).row["renew_at"] == planned
+    await here.refresher.usable(connection, here.connector("gmail"))
+    assert (await here.held(connection)).row["renew_at"] < planned

@@ -6,6 +6,7 @@ does with the lease is in `renewal`.
 
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +21,7 @@ from valetkey.connections.renewal import Renewal
 from valetkey.connections.schedule import refreshing
 from valetkey.connections.setbacks import Setbacks, as_it_is, reconnect, registration
 from valetkey.connections.tokensets import Held, TokenSets
+from valetkey.errors import StoreError
 from valetkey.manifest import Connector
 from valetkey.model import MINUTE, Clock, Connection
 from valetkey.store import Store
@@ -79,7 +81,8 @@ class Refresher:
         while True:
             held = await self.read(connection, connector)
             if held.dead is None and not self._due(held, need):
-                await self._sets.used(self._store, held, connector)
+                with suppress(StoreError):  # a plan alone, which the next call makes as well
+                    await self._sets.used(self._store, held, connector)
                 return held
             held = await self._awaited(self._flight(connection, connector, need), held, need)
             if held.version > refused:  # else this was a flight of somebody whose token was not refused
