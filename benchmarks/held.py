@@ -5,6 +5,7 @@ Each call is due at its moment, whatever became of those before it: what it wait
 
 import argparse
 import itertools
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ async def main(seconds: float, rate: float, people: int) -> bool:
             tokens = [one.token for one in await moved_in(house, names, made_up())]
         async with server(home, port) as process:
             pin(process.pid, SERVER_CORE)
+            pin(os.getpid(), OTHER_CORE)
             held = Held(port, tokens, rate, seconds)
             await held.go()
     slowest = held.percentiles()[1]

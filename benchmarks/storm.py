@@ -4,6 +4,7 @@ For each line that comes in it turns its clock ahead and makes a call for each o
 how each ended, and after how many milliseconds.
 """
 
+import gc
 import json
 import time
 from pathlib import Path
@@ -37,6 +38,8 @@ def storming(home: str, agent: str) -> None:
 async def _storming(home: Path, agent: str) -> None:
     clock = Ahead()
     async with opened(load(home), public_url="http://localhost:1", clock=clock) as house:
+        gc.set_threshold(20_000, 20, 20)  # as `serving.serve` does
+        gc.freeze()
         say("ready")
         while line := await told():
             clock.by, subjects = json.loads(line)
