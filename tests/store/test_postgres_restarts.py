@@ -82,13 +82,16 @@ async def test_no_token_is_lost_to_a_database_that_goes_away_in_a_refresh(here: 
         held = here.sandbox.strict.faults.set("token", "hold", len(here.people), after=True)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call_all, here, ended)
-            await held.arrived.wait()
+            with anyio.fail_after(30):
+                await held.arrived.wait()
             tasks.start_soon(restarted, "immediate" if number % 2 else "fast")
             await anyio.sleep(0.05 * (number % 4))
             here.sandbox.strict.faults.release()
             here.clock.advance(LEASE_AND_MORE)  # one that was written, and not known to be, is waited out
         await here.none_is_behind()
-        assert [await person.next_use() for person in here.people] == ["ok"] * len(here.people)
+        here.clock.advance(LEASE_AND_MORE)  # and one that was written since, while the database went away
+        with anyio.fail_after(60):
+            assert [await person.next_use() for person in here.people] == ["ok"] * len(here.people)
     assert ended <= {"ok", "unavailable", "unknown", "StoreError"}
     assert not any(grant.revoked for grant in here.sandbox.strict.grants())
     ground = here.here.house.ground
