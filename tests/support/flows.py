@@ -263,11 +263,13 @@ async def blows_up(one: One, token: str) -> None:
 
 async def over_stdio(one: One, token: str) -> None:
     """The same person's agent over stdio; its token is in its environment, where its client put it."""
+    async with one.here.town.house.ground.store.transaction() as tx:  # nobody can turn the clock here
+        await tx.run("UPDATE token_sets SET retry_at = NULL")
     async with one.here.started("stdio", VALETKEY_TOKEN=token) as server:
         await server.tell(modern("tools/call", {"name": LIST[0], "arguments": {}}))
         said = await server.heard()
     assert said is not None, one.here.log.read_text()[-2_000:]
-    assert "structuredContent" in said
+    assert "structuredContent" in said, said
     one.here.heard.shown.append(said.encode())
 
 

@@ -14,6 +14,10 @@ from valetkey.sandbox.hostile import ABORT
 from valetkey.sandbox.sandbox import Sandbox
 
 HOST = "127.0.0.1"
+_IDLE = 75
+"""Seconds until an idle connection is closed: as providers do, later than clients let go of one. A request
+that meets that end has no answer, and a write must not be sent twice.
+"""
 GRACE = 2
 """Seconds a request may still take when the server stops."""
 
@@ -93,6 +97,7 @@ def _config(sandbox: Sandbox) -> Config:
         access_log=False,  # its lines would hold codes and tokens
         date_header=False,
         server_header=False,
+        timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=GRACE,
     )
 
